@@ -1,0 +1,48 @@
+# Two commands set everything up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo-run
+
+.PHONY: demo test lint types contracts pytest slow bench clean
+
+demo: $(VENV)/base.stamp  ## install, then table -> configuration -> report on real data
+	@mkdir -p $(DEMO)
+	$(BIN)/relatask data diabetes --output $(DEMO)/diabetes.csv --overwrite
+	$(BIN)/relatask init $(DEMO)/diabetes.csv --target progression --by group --output $(DEMO)/diabetes.yaml --overwrite
+	$(BIN)/relatask train $(DEMO)/diabetes.yaml --overwrite
+
+test: $(VENV)/test.stamp lint types contracts pytest  ## everything that CI runs
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test.stamp
+	$(BIN)/mypy
+
+contracts: $(VENV)/test.stamp
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+slow: $(VENV)/test.stamp  ## the long runs on real data, their figures written to docs/results
+	$(BIN)/python -m pytest -m slow -s
+
+bench: $(VENV)/test.stamp  ## ratios against peers and recorded results
+	$(BIN)/python -m benchmarks.linear
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/base.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test,bench]"
+	@touch $@ $(VENV)/base.stamp
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

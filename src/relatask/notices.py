@@ -1,0 +1,44 @@
+"""What the library says when something is wrong (errors) or worth knowing (coded warnings)."""
+
+from __future__ import annotations
+
+CODES: dict[str, str] = {
+    "RT001": "a task is worse than its own single-task baseline beyond noise",
+    "RT005": "too few labels",
+    "RT014": "one seed or one split only",
+    "RT015": "the solver stopped before its tolerance",
+    "RT016": "the task matrix given is not positive semidefinite, or its sign pushes related tasks apart",
+    "RT017": "the minimiser is not unique; the minimum-norm solution is returned",
+}
+
+
+class InputError(ValueError):
+    """Input that cannot be used: the message names what was given, what was expected and what to do."""
+
+
+class RelataskWarning(UserWarning):
+    """A coded warning.
+
+    Parameters
+    ----------
+    message : str
+        What was seen, and what to do.
+    code : str
+        One of `CODES`, for example ``"RT005"``.
+
+    Examples
+    --------
+    >>> str(RelataskWarning("task 'a' has 1 label", code="RT005"))
+    "RT005: task 'a' has 1 label"
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        self.code = code
+        super().__init__(f"{code}: {message}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), str(self).removeprefix(f"{self.code}: "), self.code)
+
+
+def _rebuild(kind: type[RelataskWarning], message: str, code: str) -> RelataskWarning:
+    return kind(message, code=code)
