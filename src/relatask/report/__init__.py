@@ -1,0 +1,35 @@
+"""The report: a run's record, and one self-contained page (and its Markdown twin) that shows it.
+
+No model code and no scores computed here; matplotlib and jinja2 load when a page is rendered, not before.
+"""
+
+from __future__ import annotations
+
+from relatask.report.parts import (
+    Coefficients,
+    Cost,
+    DataFacts,
+    Method,
+    Overall,
+    Strength,
+    TaskRelation,
+    TaskSupport,
+)
+from relatask.report.record import RunRecord
+from relatask.report.results import ALL, Check, TaskDifference, TaskScore
+
+__all__ = [
+    "ALL",
+    "Check",
+    "Coefficients",
+    "Cost",
+    "DataFacts",
+    "Method",
+    "Overall",
+    "RunRecord",
+    "Strength",
+    "TaskDifference",
+    "TaskRelation",
+    "TaskScore",
+    "TaskSupport",
+]

@@ -1,0 +1,187 @@
+"""The record of a run: everything that the report shows, as one frozen value with a JSON form."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relatask.notices import InputError
+from relatask.report.codec import decode, encode
+from relatask.report.parts import (
+    Coefficients,
+    Cost,
+    DataFacts,
+    Method,
+    Overall,
+    Strength,
+    TaskRelation,
+    TaskSupport,
+)
+from relatask.report.results import Check, TaskDifference, TaskScore
+
+FORMAT = "relatask.record"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Everything that a report shows; the report computes no scores.
+
+    Parameters
+    ----------
+    title : str
+    made : str
+        When, as text (for example ISO 8601): the only time that the report shows.
+    version : str
+        The version of relatask that made the run.
+    data : DataFacts
+    methods : tuple of Method
+        In the order of the tables; exactly one has ``role="main"``.
+    metric : str
+        The metric of `scores` and `differences` that verdicts are about, for example ``"rmse"``.
+    unit : str
+        The unit of that metric, empty if it has none.
+    better : {"higher", "lower"}
+        The direction in which that metric improves.
+    support : tuple of TaskSupport
+    scores : tuple of TaskScore
+        Per method and task; the means over splits.
+    differences : tuple of TaskDifference
+        Of the main method against every baseline, per task and for all.
+    overall : tuple of Overall
+        Over all tasks, per method and metric.
+    verdict : tuple of str
+        Paragraphs that answer "did sharing help?", already in words.
+    baseline : str
+        The method that "single-task" columns are about; empty means the first method of role baseline.
+    coefficients : Coefficients or None
+    relation : TaskRelation or None
+    strengths : tuple of Strength
+    costs : tuple of Cost
+    checks : tuple of Check
+    splits : str
+        In words, how rows were divided, for example ``"10 random splits, 25% for testing, drawn within each school"``.
+    configuration : str
+        The text of the resolved configuration.
+    environment : dict of str to str
+        Versions and machine.
+
+    Raises
+    ------
+    InputError
+        Without exactly one main method, or where a row names a method that is not there.
+
+    Examples
+    --------
+    >>> methods = (Method("shared", role="main"), Method("single", role="baseline"))
+    >>> record = RunRecord("A run", "2026-01-01", "0.1.0", DataFacts("a.csv", rows=10, features=2), methods, "rmse")
+    >>> RunRecord.from_json(record.to_json()) == record
+    True
+    """
+
+    title: str
+    made: str
+    version: str
+    data: DataFacts
+    methods: tuple[Method, ...]
+    metric: str
+    unit: str = ""
+    better: str = "lower"
+    support: tuple[TaskSupport, ...] = ()
+    scores: tuple[TaskScore, ...] = ()
+    differences: tuple[TaskDifference, ...] = ()
+    overall: tuple[Overall, ...] = ()
+    verdict: tuple[str, ...] = ()
+    baseline: str = ""
+    coefficients: Coefficients | None = None
+    relation: TaskRelation | None = None
+    strengths: tuple[Strength, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    checks: tuple[Check, ...] = ()
+    splits: str = ""
+    configuration: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        mains = [method.name for method in self.methods if method.role == "main"]
+        if len(mains) != 1:
+            raise InputError(f"a record needs exactly one method of role 'main'; given {mains or 'none'}.")
+        if self.better not in ("higher", "lower"):
+            raise InputError(f"better={self.better!r} is not known; expected 'higher' or 'lower'.")
+        known = {method.name for method in self.methods}
+        named = {row.method for rows in (self.scores, self.differences, self.overall, self.costs) for row in rows}
+        if absent := sorted((named | {row.baseline for row in self.differences}) - known):
+            raise InputError(f"the record's rows name the method {absent[0]!r}; its methods are {sorted(known)}.")
+
+    @property
+    def main(self) -> Method:
+        """The method that the report is about."""
+        return next(method for method in self.methods if method.role == "main")
+
+    @property
+    def single(self) -> Method | None:
+        """The baseline that tasks are compared with: `baseline`, else the first of role baseline."""
+        wanted = [m for m in self.methods if m.name == self.baseline] or [
+            m for m in self.methods if m.role == "baseline"
+        ]
+        return wanted[0] if wanted else None
+
+    def to_json(self) -> str:
+        """Strict JSON text: no NaN, keys in a fixed order, a format name and version."""
+        body = {"format": FORMAT, "version": VERSION, "record": encode(self)}
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> RunRecord:
+        """Read `to_json`'s text.
+
+        Raises
+        ------
+        InputError
+            Where the text is not JSON, of another format or newer version, or cut short.
+        """
+        try:
+            body: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"not a record: the text is not JSON ({error}); was the file cut short?") from error
+        if not isinstance(body, dict) or body.get("format") != FORMAT:
+            raise InputError(f"not a record: expected a JSON object with format {FORMAT!r} (a run's record.json).")
+        if body.get("version") != VERSION:
+            raise InputError(
+                f"the record has version {body.get('version')!r}, this relatask reads {VERSION}; "
+                "use the relatask that made it."
+            )
+        record: RunRecord = decode(cls, body.get("record"))
+        return record
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON form to `path`; a reader never sees half a file."""
+        write_text(Path(path), self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RunRecord:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            As `from_json`; OSError where the file cannot be read.
+        """
+        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that `path` holds the old text or the new, never a part."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
