@@ -1,0 +1,278 @@
+"""Reads and writes tables (CSV, TSV, Parquet), with errors that say what is wrong with the file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from relatask.notices import InputError
+
+MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "?")
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+
+def read_table(path: str | os.PathLike[str]) -> pa.Table:
+    """Read a CSV, TSV or Parquet file.
+
+    The delimiter of a CSV file (comma, semicolon or tab) is taken from its first line. Empty cells and the words in
+    `MISSING` are missing values.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that ends in ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.pq``; ``.csv.gz`` also.
+
+    Returns
+    -------
+    pyarrow.Table
+        With at least one row and column names that are not repeated.
+
+    Raises
+    ------
+    InputError
+        For a missing file, an unknown ending, an empty file, rows of different lengths, repeated column names, or a
+        Parquet file that is cut short. The message names the file.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "small.csv"
+    >>> _ = path.write_text("a;b\\n1;x\\n2;NA\\n")
+    >>> read_table(path).to_pydict()
+    {'a': [1, 2], 'b': ['x', None]}
+    """
+    file = Path(path)
+    _check_present(file)
+    kind = _kind(file)
+    table = _read_parquet(file) if kind == "parquet" else _read_csv(file)
+    _check_names(table.column_names, file)
+    if table.num_rows == 0:
+        raise InputError(f"{file}: the file has column names and no rows. Give a table with at least one row.")
+    return table
+
+
+def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
+    """Write a table as CSV, TSV or Parquet, whole or not at all.
+
+    Parameters
+    ----------
+    table : pyarrow.Table, or what `as_table` takes
+        What to write; missing values become empty cells in CSV.
+    path : str or path
+        Where; its ending chooses the format. A file already there is replaced at the last moment.
+
+    Returns
+    -------
+    Path
+        The file written.
+
+    Raises
+    ------
+    InputError
+        For an unknown ending or a folder that does not exist or cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "t.parquet"
+    >>> read_table(write_table({"a": [1, 2]}, path)).to_pydict()
+    {'a': [1, 2]}
+    """
+    file = Path(path)
+    kind = _kind(file)
+    content = as_table(table)
+    _check_names(content.column_names, file)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    except OSError as error:
+        raise InputError(
+            f"{file}: cannot write into {file.parent} ({error.strerror}). Choose another folder."
+        ) from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        if kind == "parquet":
+            pa.parquet.write_table(content, temporary)
+        else:
+            options = pa.csv.WriteOptions(delimiter="\t" if kind == "tsv" else ",")
+            with pa.OSFile(str(temporary), "wb") as raw:
+                if ".gz" in file.suffixes:
+                    raw = pa.CompressedOutputStream(raw, "gzip")
+                with raw:
+                    pa.csv.write_csv(_plain(content), raw, options)
+        # mkstemp makes files that only their owner reads; a table is an ordinary file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(file)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return file
+
+
+def as_table(data: Any) -> pa.Table:
+    """Turn a pandas or polars frame, or a mapping of columns, into a pyarrow table.
+
+    Raises
+    ------
+    InputError
+        For anything else, and for columns that hold values of several types.
+
+    Examples
+    --------
+    >>> as_table({"a": [1.0, None]}).num_rows
+    2
+    """
+    if isinstance(data, pa.Table):
+        return data
+    try:
+        if isinstance(data, Mapping):
+            return pa.table(dict(data))
+        if type(data).__module__.partition(".")[0] == "pandas":
+            _check_names([str(name) for name in data.columns], "the frame")
+            return pa.Table.from_pandas(data, preserve_index=False)
+        if hasattr(data, "__arrow_c_stream__"):
+            return pa.table(data)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"the table cannot be read: {error}. Give each column values of one type.") from None
+    raise InputError(
+        f"expected a table (pyarrow, pandas or polars) or a mapping of columns; got {type(data).__name__}."
+    )
+
+
+def need_columns(table: pa.Table, names: Iterable[str], what: str = "column") -> None:
+    """Raise an `InputError` with close names for the first name that the table does not have."""
+    for name in names:
+        if name not in table.column_names:
+            raise InputError(
+                f"{what} {name!r} is not in the table{did_you_mean(name, table.column_names)} "
+                f"Its columns are: {shorten(table.column_names)}."
+            )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """End a sentence: with the closest known name if there is one, otherwise with a full stop."""
+    folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    return f"; did you mean {folded[close[0]]!r}?" if close else "."
+
+
+def shorten(names: Iterable[Any], most: int = 12) -> str:
+    """List names in a sentence, the first `most` of them."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def _kind(file: Path) -> str:
+    suffix = file.with_suffix("").suffix.lower() if file.suffix.lower() == ".gz" else file.suffix.lower()
+    if suffix in PARQUET_SUFFIXES and file.suffix.lower() != ".gz":
+        return "parquet"
+    if suffix in CSV_SUFFIXES:
+        return "tsv" if suffix == ".tsv" else "csv"
+    raise InputError(
+        f"{file}: the ending {file.suffix!r} is unknown. Expected one of {', '.join(CSV_SUFFIXES + PARQUET_SUFFIXES)}."
+    )
+
+
+def _check_present(file: Path) -> None:
+    if file.is_file():
+        return
+    if file.is_dir():
+        raise InputError(f"{file} is a folder. Give the table's file.")
+    folder = file.parent
+    if not folder.is_dir():
+        raise InputError(f"{file}: there is no folder {folder}. Check the path.")
+    others = [other.name for other in folder.iterdir() if other.suffix in CSV_SUFFIXES + PARQUET_SUFFIXES]
+    raise InputError(f"{file}: there is no such file{did_you_mean(file.name, others)}")
+
+
+def _check_names(names: Iterable[str], where: object) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise InputError(
+            f"{where}: duplicate column names: {', '.join(map(repr, repeated))}. Give every column its own name."
+        )
+
+
+def _read_parquet(file: Path) -> pa.Table:
+    if file.stat().st_size == 0:
+        raise InputError(f"{file}: the file is empty.")
+    try:
+        return pa.parquet.ParquetFile(file).read()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{file}: this is not a whole Parquet file (cut short, or another format): {_first_line(error)}. "
+            "Write or copy it again."
+        ) from None
+
+
+def _read_csv(file: Path) -> pa.Table:
+    try:
+        with pa.input_stream(str(file), compression="detect") as stream:
+            head = stream.read(1 << 16)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file}: cannot be read: {_first_line(error)}.") from None
+    if not head.removeprefix(b"\xef\xbb\xbf").strip():
+        raise InputError(f"{file}: the file is empty.")
+    delimiter = _delimiter(file, head)
+    ragged: list[Any] = []
+
+    def note(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
+    try:
+        # One block at a time: with threads pyarrow does not know the number of a bad row.
+        return pa.csv.read_csv(
+            str(file),
+            read_options=pa.csv.ReadOptions(use_threads=False),
+            parse_options=pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=note),
+            convert_options=pa.csv.ConvertOptions(null_values=list(MISSING), strings_can_be_null=True),
+        )
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if ragged:
+            row = ragged[0]
+            line = f"line {row.number}" if row.number is not None else f"the line {row.text[:60]!r}"
+            raise InputError(
+                f"{file}: {line} has {row.actual_columns} cells and the header has {row.expected_columns} "
+                f"(delimiter: {DELIMITERS[delimiter]}). Quote cells that hold the delimiter, or repair the line."
+            ) from None
+        advice = " Save it as UTF-8." if "UTF8" in str(error) else ""
+        raise InputError(f"{file}: cannot be read as CSV: {_first_line(error)}.{advice}") from None
+
+
+def _delimiter(file: Path, head: bytes) -> str:
+    """Give the delimiter that stands most often in the header, outside quotes."""
+    if ".tsv" in file.suffixes:
+        return "\t"
+    header = head.splitlines()[0].decode("utf-8", errors="replace")
+    bare = "".join(header.split('"')[::2])
+    return max(DELIMITERS, key=bare.count)
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Give the table with dictionary columns as plain text: the CSV writer takes no dictionaries."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
