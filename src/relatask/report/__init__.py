@@ -5,6 +5,7 @@ No model code and no scores computed here; matplotlib and jinja2 load when a pag
 
 from __future__ import annotations
 
+from relatask.report.overall import overall_rows
 from relatask.report.parts import (
     Coefficients,
     Cost,
@@ -16,11 +17,8 @@ from relatask.report.parts import (
     TaskSupport,
 )
 from relatask.report.record import RunRecord
-from relatask.report.results import ALL, Check, TaskDifference, TaskScore
 
 __all__ = [
-    "ALL",
-    "Check",
     "Coefficients",
     "Cost",
     "DataFacts",
@@ -28,8 +26,7 @@ __all__ = [
     "Overall",
     "RunRecord",
     "Strength",
-    "TaskDifference",
     "TaskRelation",
-    "TaskScore",
     "TaskSupport",
+    "overall_rows",
 ]

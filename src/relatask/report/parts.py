@@ -111,14 +111,12 @@ class Method:
 
 @dataclass(frozen=True)
 class Overall:
-    """One method's score over all tasks: mean over splits, standard deviation over splits, 95% interval."""
+    """One method's score over all tasks: mean over splits, standard deviation over splits, how many splits."""
 
     method: str
     metric: str
     value: float | None
     sd: float | None = None
-    low: float | None = None
-    high: float | None = None
     splits: int | None = None
 
 

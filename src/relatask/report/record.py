@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from relatask.measure.checks import Check
+from relatask.measure.differences import Differences
 from relatask.notices import InputError
 from relatask.report.codec import decode, encode
 from relatask.report.parts import (
@@ -21,7 +23,6 @@ from relatask.report.parts import (
     TaskRelation,
     TaskSupport,
 )
-from relatask.report.results import Check, TaskDifference, TaskScore
 
 FORMAT = "relatask.record"
 VERSION = 1
@@ -41,19 +42,14 @@ class RunRecord:
     data : DataFacts
     methods : tuple of Method
         In the order of the tables; exactly one has ``role="main"``.
-    metric : str
-        The metric of `scores` and `differences` that verdicts are about, for example ``"rmse"``.
     unit : str
-        The unit of that metric, empty if it has none.
-    better : {"higher", "lower"}
-        The direction in which that metric improves.
+        The target's unit, shown with the metrics that have it; empty if not known.
     support : tuple of TaskSupport
-    scores : tuple of TaskScore
-        Per method and task; the means over splits.
-    differences : tuple of TaskDifference
-        Of the main method against every baseline, per task and for all.
+        In the order of the tasks.
+    differences : tuple of relatask.measure.Differences
+        Of the main method against every baseline: scores, differences and verdicts, per task and over all.
     overall : tuple of Overall
-        Over all tasks, per method and metric.
+        Over all tasks, per method and metric: `overall_rows` takes them from the Scores.
     verdict : tuple of str
         Paragraphs that answer "did sharing help?", already in words.
     baseline : str
@@ -78,7 +74,7 @@ class RunRecord:
     Examples
     --------
     >>> methods = (Method("shared", role="main"), Method("single", role="baseline"))
-    >>> record = RunRecord("A run", "2026-01-01", "0.1.0", DataFacts("a.csv", rows=10, features=2), methods, "rmse")
+    >>> record = RunRecord("A run", "2026-01-01", "0.1.0", DataFacts("a.csv", rows=10, features=2), methods)
     >>> RunRecord.from_json(record.to_json()) == record
     True
     """
@@ -88,12 +84,9 @@ class RunRecord:
     version: str
     data: DataFacts
     methods: tuple[Method, ...]
-    metric: str
     unit: str = ""
-    better: str = "lower"
     support: tuple[TaskSupport, ...] = ()
-    scores: tuple[TaskScore, ...] = ()
-    differences: tuple[TaskDifference, ...] = ()
+    differences: tuple[Differences, ...] = ()
     overall: tuple[Overall, ...] = ()
     verdict: tuple[str, ...] = ()
     baseline: str = ""
@@ -110,10 +103,8 @@ class RunRecord:
         mains = [method.name for method in self.methods if method.role == "main"]
         if len(mains) != 1:
             raise InputError(f"a record needs exactly one method of role 'main'; given {mains or 'none'}.")
-        if self.better not in ("higher", "lower"):
-            raise InputError(f"better={self.better!r} is not known; expected 'higher' or 'lower'.")
         known = {method.name for method in self.methods}
-        named = {row.method for rows in (self.scores, self.differences, self.overall, self.costs) for row in rows}
+        named = {row.method for rows in (self.differences, self.overall, self.costs) for row in rows}
         if absent := sorted((named | {row.baseline for row in self.differences}) - known):
             raise InputError(f"the record's rows name the method {absent[0]!r}; its methods are {sorted(known)}.")
 

@@ -1,0 +1,1 @@
+"""The report's figures: matplotlib drawings turned into SVG that follows the page's colours and fonts."""

@@ -1,0 +1,151 @@
+"""A figure for the page: drawn by matplotlib with stand-in colours, handed over as SVG in the page's own variables."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Stand-ins, replaced in the SVG by CSS variables, so that one figure suits light, dark and print.
+INK, MUTED, RULE, HELPED, HURT, SAME, PAPER, ACCENT, SOFT = (f"#0{i}0{i}0{i}" for i in range(1, 10))
+_VARIABLES = dict(
+    zip(
+        (INK, MUTED, RULE, HELPED, HURT, SAME, PAPER, ACCENT, SOFT),
+        ("ink", "muted", "rule", "helped", "hurt", "same", "paper", "accent", "soft"),
+        strict=True,
+    )
+)
+# Two hues of middle lightness, good on white and on black, distinct for colour-blind readers; size is opacity.
+POSITIVE, NEGATIVE = (0.16, 0.47, 0.76), (0.88, 0.46, 0.13)
+
+WIDTH = 760  # units of the SVG; one unit is one CSS pixel at full width
+TEXT = 12
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    import matplotlib
+
+    ours: dict[str, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "relatask",
+        "text.parse_math": False,
+        "font.size": TEXT,
+        "axes.unicode_minus": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.edgecolor": RULE,
+        "axes.labelcolor": MUTED,
+        "axes.labelsize": TEXT,
+        "xtick.color": RULE,
+        "ytick.color": RULE,
+        "xtick.labelcolor": MUTED,
+        "ytick.labelcolor": INK,
+        "ytick.left": False,
+        "xtick.major.size": 3,
+        "text.color": INK,
+        "path.simplify": False,
+    }
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser's fonts will have it
+        matplotlib.rcdefaults()
+        parameters: Any = matplotlib.rcParams
+        parameters.update(ours)
+        yield
+
+
+def draw(
+    name: str,
+    label: str,
+    height: float,
+    paint: Callable[[Figure], Mapping[str, str] | None],
+    tips: Mapping[int, str] | None = None,
+    width: float = WIDTH,
+) -> str:
+    """Paint a figure and return it as an inline ``<svg>`` element.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the page; begins every id of the figure.
+    label : str
+        What the figure shows, for those who cannot see it.
+    height, width : float
+        In CSS pixels at full width.
+    paint : callable
+        Takes the Figure (constrained layout). Artists whose gid is ``t<number>-<anything>`` belong to the task of that
+        number. May return attributes for the ``<svg>`` element, asked for after the layout is done.
+    tips : mapping of int to str
+        The tooltip of each task's artists.
+
+    Returns
+    -------
+    str
+    """
+    with _settings():
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+        from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+        layout = ConstrainedLayoutEngine(w_pad=4 / 72, h_pad=4 / 72)
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout=layout)
+        FigureCanvasSVG(figure)
+        attributes = paint(figure) or {}
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(file.getvalue(), name, label, width, height, dict(attributes), tips or {})
+
+
+def box(figure: Figure, axes: Axes) -> tuple[float, float, float, float]:
+    """Where the axes lie after layout: x, y, width, height in the SVG's units, y downwards."""
+    figure.draw_without_rendering()
+    place = axes.get_position()
+    width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+    return place.x0 * width, (1 - place.y1) * height, place.width * width, place.height * height
+
+
+def _inline(
+    text: str, name: str, label: str, width: float, height: float, attributes: dict[str, str], tips: Mapping[int, str]
+) -> str:
+    body = text[text.index("<svg") :]
+    body = body[body.index(">") + 1 : body.rindex("</svg>")]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = _mark_tasks(body, tips)
+    body = _own_ids(body, name)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var(--{variable})")
+    body = re.sub(r"font-family:[^;\"]*;?\s*", "", body)
+    body = re.sub(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \1px", body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    body = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), body)
+    extra = "".join(f' {key}="{escape(value)}"' for key, value in sorted(attributes.items()))
+    return (
+        f'<svg class="figure" id="{name}" role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
+        f'width="{width:g}" height="{height:g}"{extra}>{body}</svg>'
+    )
+
+
+def _mark_tasks(body: str, tips: Mapping[int, str]) -> str:
+    def mark(found: re.Match[str]) -> str:
+        task = int(found.group(1))
+        tip = f"<title>{escape(tips[task])}</title>" if task in tips else ""
+        return f'<g class="mark {found.group(2)}" data-task="{task}">{tip}'
+
+    return re.sub(r'<g id="t(\d+)-(\w+)">', mark, body)
+
+
+def _own_ids(body: str, name: str) -> str:
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
+    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m.group(1)}"' if m.group(1) in used else "", body)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)

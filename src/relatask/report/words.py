@@ -1,0 +1,157 @@
+"""How the report says things: numbers, metrics and verdicts in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+ABSENT = "–"
+MINUS = "−"
+
+# name: (title, scale, unit after scaling, definition)
+METRICS: dict[str, tuple[str, float, str, str]] = {
+    "explained_variance_within": (
+        "Explained variance within tasks",
+        100,
+        "%",
+        "1 − Σₖ SSEₖ / Σₖ SSTₖ, where SSTₖ is about task k's own mean over its test labels: "
+        "what the inputs explain beyond knowing which task a row belongs to.",
+    ),
+    "explained_variance_global": (
+        "Explained variance, global",
+        100,
+        "%",
+        "1 − SSE / SST over all test labels, SST about the one mean of all of them: "
+        "differences between tasks' averages count as explained.",
+    ),
+    "r2": ("R²", 100, "%", "1 − SSE / SST of a task about its own mean over its test labels."),
+    "rmse": ("RMSE", 1, "", "Root of the mean squared error on test labels, in the target's unit; lower is better."),
+    "mae": ("MAE", 1, "", "Mean absolute error on test labels, in the target's unit; lower is better."),
+    "delta_m": (
+        "Δm",
+        100,
+        "%",
+        "Mean over tasks of the relative reduction in error against the task's single-task model.",
+    ),
+}
+
+SYMBOLS = {"helped": "▲", "hurt": "▼", "no difference shown": "○"}
+TONES = {"helped": "helped", "hurt": "hurt", "no difference shown": "same"}
+
+
+def metric_title(name: str, *, unit: str = "") -> str:
+    """A metric's name for people, with its unit in parentheses where it has one.
+
+    Examples
+    --------
+    >>> metric_title("r2")
+    'R² (%)'
+    >>> metric_title("rmse", unit="points")
+    'RMSE (points)'
+    """
+    title, _, own_unit, _ = METRICS.get(name, (name.replace("_", " "), 1, "", ""))
+    unit = own_unit or unit
+    return f"{title} ({unit})" if unit else title
+
+
+def metric_scale(name: str) -> float:
+    """What a metric's values are multiplied with before they are shown (100 for shares)."""
+    return METRICS[name][1] if name in METRICS else 1.0
+
+
+def present(values: Iterable[float | None]) -> list[float]:
+    """The values that are there: neither None nor NaN."""
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def places(values: Iterable[float | None]) -> int:
+    """Decimals that give a column of numbers about three significant digits.
+
+    Examples
+    --------
+    >>> places([12.34, 9.871]), places([0.0312, 0.0274]), places([1234.0])
+    (1, 4, 0)
+    """
+    sizes = sorted(abs(value) for value in present(values) if value)
+    if not sizes:
+        return 0
+    return min(8, max(0, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))))
+
+
+def number(value: float | None, decimals: int | None = None, *, sign: bool = False) -> str:
+    """A number for people: three significant digits unless `decimals` says otherwise, a true minus, a dash if absent.
+
+    Examples
+    --------
+    >>> number(1234567), number(-0.01234), number(None), number(0.5, 2, sign=True)
+    ('1,234,567', '−0.0123', '–', '+0.50')
+    """
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    decimals = places([value]) if decimals is None else decimals
+    text = f"{abs(value):,.{decimals}f}"
+    if not text.strip("0.,"):
+        return text
+    return f"{MINUS if value < 0 else '+' if sign else ''}{text}"
+
+
+def spread(value: float | None, sd: float | None, decimals: int) -> str:
+    """``value ± sd`` with equal decimals; the sd is left out where there is none."""
+    shown = number(value, decimals)
+    return shown if sd is None or shown == ABSENT else f"{shown} ± {number(sd, decimals)}"
+
+
+def interval(low: float | None, high: float | None, decimals: int) -> str:
+    """An interval in words that survive a minus sign: ``−0.12 to +0.30``.
+
+    Examples
+    --------
+    >>> interval(-0.123, 0.3, 2)
+    '−0.12 to +0.30'
+    """
+    if len(present((low, high))) < 2:
+        return ABSENT
+    return f"{number(low, decimals, sign=True)} to {number(high, decimals, sign=True)}"
+
+
+def probability(value: float | None) -> str:
+    """A p or q value: two decimals, three below 0.1, ``< 0.001`` at the end of the scale."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration that a person reads: ms below a second, s below two minutes, then min.
+
+    Examples
+    --------
+    >>> seconds(0.0123), seconds(3.21), seconds(600)
+    ('12.3 ms', '3.21 s', '10.0 min')
+    """
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if value < 1:
+        return f"{number(1000 * value)} ms"
+    return f"{number(value)} s" if value < 120 else f"{number(value / 60)} min"
+
+
+def count(n: int, one: str, many: str = "") -> str:
+    """``1 task``, ``2 tasks``."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def short(name: str, length: int = 28) -> str:
+    """A name cut in the middle to `length` characters, on one line, without control characters.
+
+    Examples
+    --------
+    >>> short("a very long name of a task", 12)
+    'a very…task'
+    """
+    name = "".join(c if c.isprintable() else " " for c in name)
+    name = " ".join(name.split()) or "(blank)"
+    if len(name) <= length:
+        return name
+    tail = (length - 1) // 2
+    return f"{name[: length - 1 - tail].rstrip()}…{name[-tail:].lstrip()}"
