@@ -1,0 +1,48 @@
+"""Scores and what follows from them: differences with intervals, delta-m, checks, and the verdict in words."""
+
+from relatask.measure.bootstrap import bootstrap_differences
+from relatask.measure.checks import (
+    Check,
+    Note,
+    Support,
+    check_convergence,
+    check_negative_transfer,
+    check_repeats,
+    check_support,
+    check_task_matrix,
+)
+from relatask.measure.delta import DeltaM, delta_m
+from relatask.measure.differences import HELPED, HURT, NEUTRAL, Difference, Differences, differences
+from relatask.measure.intervals import benjamini_hochberg, corrected_interval
+from relatask.measure.metrics import METRICS, WORDS, evaluate
+from relatask.measure.scores import ALL, Scores
+from relatask.measure.verdict import best_single, verdict_words
+
+__all__ = [
+    "ALL",
+    "HELPED",
+    "HURT",
+    "METRICS",
+    "NEUTRAL",
+    "WORDS",
+    "Check",
+    "DeltaM",
+    "Difference",
+    "Differences",
+    "Note",
+    "Scores",
+    "Support",
+    "benjamini_hochberg",
+    "best_single",
+    "bootstrap_differences",
+    "check_convergence",
+    "check_negative_transfer",
+    "check_repeats",
+    "check_support",
+    "check_task_matrix",
+    "corrected_interval",
+    "delta_m",
+    "differences",
+    "evaluate",
+    "verdict_words",
+]
