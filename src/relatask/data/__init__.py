@@ -1,6 +1,19 @@
 """Tables, encoders and loaders of public data sets of many related tasks."""
 
 from relatask.data.dataset import Dataset
+from relatask.data.entry import Entry
+from relatask.data.fetch import cache_folder
+from relatask.data.registry import datasets, load, options_of
 from relatask.data.table import as_table, read_table, write_table
 
-__all__ = ["Dataset", "as_table", "read_table", "write_table"]
+__all__ = [
+    "Dataset",
+    "Entry",
+    "as_table",
+    "cache_folder",
+    "datasets",
+    "load",
+    "options_of",
+    "read_table",
+    "write_table",
+]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -60,6 +61,12 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
     if table.num_rows == 0:
         raise InputError(f"{file}: the file has column names and no rows. Give a table with at least one row.")
     return table
+
+
+def read_csv_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read a delimited file of any ending into numpy columns; missing values are NaN, in text None."""
+    table = _read_csv(Path(path))
+    return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
 def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
