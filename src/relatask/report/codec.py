@@ -69,7 +69,7 @@ def decode(kind: Any, value: Any, where: str = "record") -> Any:
     Examples
     --------
     >>> decode(tuple[float, ...], [1, None])
-    (1.0, nan)
+    (1, nan)
     """
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
@@ -88,7 +88,7 @@ def decode(kind: Any, value: Any, where: str = "record") -> Any:
             raise InputError(f"{where}: given {value!r:.60}, expected one of {', '.join(typing.get_args(kind))}.")
         return value
     if kind is float:
-        return math.nan if value is None else float(_expect((int, float), value, where))
+        return math.nan if value is None else _expect((int, float), value, where)
     return _expect(kind, value, where)
 
 

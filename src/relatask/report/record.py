@@ -114,12 +114,23 @@ class RunRecord:
         return next(method for method in self.methods if method.role == "main")
 
     @property
-    def single(self) -> Method | None:
-        """The baseline that tasks are compared with: `baseline`, else the first of role baseline."""
-        wanted = [m for m in self.methods if m.name == self.baseline] or [
-            m for m in self.methods if m.role == "baseline"
-        ]
-        return wanted[0] if wanted else None
+    def comparison(self) -> Differences | None:
+        """The main method against `baseline` (or the first baseline there is): what figures and verdicts show."""
+        own = [found for found in self.differences if found.method == self.main.name]
+        return next((found for found in own if found.baseline == self.baseline), own[0] if own else None)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Every task that the record names, in the order of first mention."""
+        named = [row.task for row in self.support]
+        named += [row.task for found in self.differences for row in found.tasks]
+        named += list(self.coefficients.tasks if self.coefficients else ())
+        named += list(self.relation.tasks if self.relation else ())
+        return tuple(dict.fromkeys(named))
+
+    def titled(self, method: str) -> str:
+        """What tables call a method."""
+        return next((known.title for known in self.methods if known.name == method), method)
 
     def to_json(self) -> str:
         """Strict JSON text: no NaN, keys in a fixed order, a format name and version."""
