@@ -1,6 +1,7 @@
 """Tables, encoders and loaders of public data sets of many related tasks."""
 
 from relatask.data.dataset import Dataset
+from relatask.data.encode import TableEncoder
 from relatask.data.entry import Entry
 from relatask.data.fetch import cache_folder
 from relatask.data.registry import datasets, load, options_of
