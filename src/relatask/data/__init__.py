@@ -10,6 +10,7 @@ from relatask.data.table import as_table, read_table, write_table
 __all__ = [
     "Dataset",
     "Entry",
+    "TableEncoder",
     "as_table",
     "cache_folder",
     "datasets",

@@ -182,7 +182,7 @@ class TableEncoder:
         if kind == "time":
             raise InputError(
                 f"column {name!r} holds dates or times ({rows.column(name).type}), which are not numbers. Turn them "
-                "into numbers that mean something here (year, month, hour, days since an event), or leave the column out."
+                "into numbers that mean something here (month, hour, days since an event), or leave the column out."
             )
         if kind == "other":
             raise InputError(f"column {name!r} holds {rows.column(name).type}; expected numbers or text. Leave it out.")

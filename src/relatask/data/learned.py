@@ -40,7 +40,7 @@ class Dropped:
 
 
 Learned = Numeric | Categorical | Dropped
-_ROLES: dict[str, type[Learned]] = {"numeric": Numeric, "categorical": Categorical, "dropped": Dropped}
+_ROLES: dict[str, Any] = {"numeric": Numeric, "categorical": Categorical, "dropped": Dropped}
 
 
 def imputer_of(columns: Sequence[Numeric]) -> Any:
@@ -77,6 +77,7 @@ def _feature_name(column: str, value: Any) -> str:
 
 
 def one_hot(encoder: Any, values: Sequence[str | None]) -> npt.NDArray[np.float64]:
+    """Encode values (u, columns); those not seen in training are zeros, or join the rare ones."""
     if not values:
         return np.empty((0, len(encoder.get_feature_names_out())))
     with warnings.catch_warnings():
@@ -93,5 +94,6 @@ def to_record(column: Learned) -> dict[str, Any]:
 
 def from_record(record: dict[str, Any]) -> Learned:
     """Rebuild from `to_record`; JSON turns tuples into lists, so they are turned back."""
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
-    return _ROLES[values.pop("role")](**values)
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
+    column: Learned = _ROLES[values.pop("role")](**values)
+    return column
