@@ -1,0 +1,205 @@
+"""From the words of a configuration to the objects they name: relations, estimators, splits."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from relatask.cli.config import ModelConfig, RelationConfig
+from relatask.notices import InputError
+
+MODEL_SETTINGS = ("intercept", "weighting", "solver", "tol", "max_iter")
+
+
+def relation_class(name: str, where: str = "relation") -> Any:
+    """Return the relation of this name; an error says which there are."""
+    from relatask.cli.loading import suggestion
+    from relatask.relations import registry
+
+    known = {key: value for key, value in registry().items() if key != "Sum"}
+    if name not in known:
+        raise InputError(f"{where}: there is no relation {name!r}.{suggestion(name, known)} See: relatask methods")
+    return known[name]
+
+
+def options_of(kind: Any) -> dict[str, bool]:
+    """Return the options of a relation beside its strength, and whether each must be given."""
+    needed = dataclasses.MISSING
+    return {
+        field.name: field.default is needed and field.default_factory is needed
+        for field in dataclasses.fields(kind)
+        if field.init and field.name != "strength"
+    }
+
+
+def has_strength(kind: Any) -> bool:
+    """Return whether a relation has a strength to choose."""
+    return any(field.name == "strength" and field.init for field in dataclasses.fields(kind))
+
+
+def check_relation_options(relation: RelationConfig, where: str) -> None:
+    """Refuse options that the relation's constructor does not take, and name those it needs."""
+    from relatask.cli.loading import suggestion
+
+    kind = relation_class(relation.name, f"{where}.name")
+    options = options_of(kind)
+    for key in relation.options:
+        if key not in options:
+            near = suggestion(key, ["strength", *options], f"{where.rsplit(': ', 1)[-1]}.")
+            raise InputError(
+                f"{where}.{key}: is not an option of {relation.name}.{near} "
+                f"To replace a relation with all its options: -o 'model.relation={{name: {relation.name}}}'"
+            )
+    missing = [key for key, must in options.items() if must and relation.options.get(key) is None]
+    if missing:
+        raise InputError(
+            f"{where}: {relation.name} needs {missing[0]}: "
+            "a CSV or Parquet file that holds it, or its rows as lists, for example [[0, 1], [1, 0]]."
+        )
+    if relation.strength is not None and not has_strength(kind):
+        raise InputError(f"{where}.strength: {relation.name} has no strength.")
+
+
+def build_relation(relations: Sequence[RelationConfig], folder: Path, tasks: Sequence[Any]) -> Any:
+    """Return the relation, or the sum of several; files are read relative to `folder`, in the order of `tasks`."""
+    made = None
+    for config in relations:
+        options = {key: _matrix(value, folder, f"{config.name}.{key}", tasks) for key, value in config.options.items()}
+        if has_strength(relation_class(config.name)):
+            options["strength"] = "auto" if config.strength is None else config.strength
+        part = relation_class(config.name)(**options)
+        made = part if made is None else made + part
+    return made
+
+
+def build_model(model: ModelConfig, standardize: bool, folder: Path, tasks: Sequence[Any]) -> Any:
+    """Return the unfitted estimator that the configuration describes."""
+    from relatask.linear import MultiTaskRegressor
+
+    return MultiTaskRegressor(
+        build_relation(model.relation, folder, tasks),
+        standardize=standardize,
+        **{key: getattr(model, key) for key in MODEL_SETTINGS},
+    )
+
+
+def method_name(model: ModelConfig) -> str:
+    """Return what tables call the model: its relations, and the intercept where it is not free."""
+    name = "+".join(relation.name for relation in model.relation)
+    return name if model.intercept == "free" else f"{name} ({model.intercept} intercepts)"
+
+
+def parse_methods(text: str, model: ModelConfig) -> dict[str, ModelConfig]:
+    """Read ``Pairwise,TraceNorm+Ridge,Pairwise(intercept=tied)`` into named variants of the configured model.
+
+    A relation named in the configuration keeps the options that it has there; another starts with strength auto.
+    Names in parentheses are the relation's options or the model's settings.
+    """
+    import yaml
+
+    there = {relation.name: relation for relation in model.relation}
+    variants: dict[str, ModelConfig] = {}
+    for item in _outside(text, ","):
+        match = re.fullmatch(r"\s*([\w+ ]+?)\s*(?:\((.*)\))?\s*", item, flags=re.DOTALL)
+        if match is None:
+            raise InputError(
+                f"--methods {item.strip()!r}: expected a relation such as Pairwise or Pairwise(intercept=tied)."
+            )
+        names = [name.strip() for name in match[1].split("+")]
+        changes: dict[str, Any] = {}
+        for pair in _outside(match[2] or "", ","):
+            key, equals, value = pair.partition("=")
+            if not equals:
+                raise InputError(f"--methods {item.strip()!r}: expected option=value in the parentheses, got {pair!r}.")
+            changes[key.strip()] = yaml.safe_load(value)
+        settings = {key: changes.pop(key) for key in list(changes) if key in MODEL_SETTINGS}
+        if changes and len(names) > 1:
+            raise InputError(
+                f"--methods {item.strip()!r}: options of a sum belong in the configuration (model.relation)."
+            )
+        relations = [
+            {"name": name, **(_given(there[name]) if name in there else {"strength": "auto"}), **changes}
+            for name in names
+        ]
+        variants[item.strip()] = _variant(model, settings, relations, item.strip())
+    if not variants:
+        raise InputError("--methods: expected at least one relation; see: relatask methods")
+    return variants
+
+
+def _given(relation: RelationConfig) -> dict[str, Any]:
+    return {**relation.options, "strength": relation.strength}
+
+
+def _variant(
+    model: ModelConfig, settings: Mapping[str, Any], relations: list[dict[str, Any]], item: str
+) -> ModelConfig:
+    from pydantic import ValidationError
+
+    for relation in relations:
+        if not has_strength(relation_class(relation["name"], "--methods")):
+            relation.pop("strength", None)
+    try:
+        made = ModelConfig.model_validate({**model.model_dump(), **settings, "relation": relations})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--methods {item!r}: {first['loc'][-1]}: {first['msg']}; got {first['input']!r}") from error
+    for checked in made.relation:
+        check_relation_options(checked, f"--methods {item!r}: {checked.name}")
+    return made
+
+
+def _outside(text: str, mark: str) -> list[str]:
+    """Split at a mark that is not inside brackets."""
+    parts, depth, start = [], 0, 0
+    for position, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == mark and depth == 0:
+            parts.append(text[start:position])
+            start = position + 1
+    return [part for part in [*parts, text[start:]] if part.strip()]
+
+
+def _matrix(value: Any, folder: Path, name: str, tasks: Sequence[Any]) -> Any:
+    """Return an option as the constructor takes it: a file becomes a matrix or an edge list, rows become an array."""
+    import numpy as np
+
+    if isinstance(value, str) and re.search(r"\.(csv|tsv|txt|parquet|pq)$", value, flags=re.IGNORECASE):
+        return _read_matrix(folder / value, name, tasks)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(row, (list, tuple)) for row in value):
+        numbers = all(isinstance(cell, (int, float)) for row in value for cell in row)
+        if numbers and len({len(row) for row in value}) == 1 and len(value) == len(value[0]):
+            return np.asarray(value, dtype=float)
+        return [tuple(row) for row in value]
+    return value
+
+
+def _read_matrix(path: Path, name: str, tasks: Sequence[Any]) -> Any:
+    """Read a square matrix, in the order of `tasks` where its rows are named, or edges in two or three columns."""
+    import numpy as np
+
+    from relatask.data import read_table
+
+    table = read_table(path)
+    rows, columns = table.num_rows, table.column_names
+    if len(columns) == rows:
+        return np.column_stack([table.column(label).to_numpy() for label in columns]).astype(float)
+    if len(columns) == rows + 1:  # the first column names the tasks, and so does the header
+        labels = [str(label) for label in table.column(0).to_pylist()]
+        order = [str(task) for task in tasks]
+        if sorted(labels) != sorted(order) or sorted(columns[1:]) != sorted(order):
+            raise InputError(
+                f"{name}: {path} names the tasks {labels[:3]} ... in its first column and {columns[1:4]} ... in its "
+                f"header; expected the tasks {order[:3]} ... ({len(order)} of them) in both."
+            )
+        matrix = np.column_stack([table.column(label).to_numpy() for label in order]).astype(float)
+        return matrix[[labels.index(label) for label in order]]
+    if len(columns) in (2, 3):
+        return [tuple(row.values()) for row in table.to_pylist()]
+    raise InputError(
+        f"{name}: {path} has {rows} rows below its header and {len(columns)} columns; expected a square matrix "
+        "(a first column of task names is allowed), or edges in two or three columns (task, task, weight)."
+    )

@@ -1,0 +1,256 @@
+"""`relatask init`: look at a table, find its tasks, write a commented configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from relatask.cli import show
+from relatask.cli.config import RunConfig
+from relatask.cli.files import refuse_existing, write_text
+from relatask.cli.problem import Problem, make_problem, need
+from relatask.notices import InputError
+
+FEW = 5
+
+
+def init(
+    data: Path,
+    targets: tuple[str, ...],
+    *,
+    by: str | None,
+    output: Path | None,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Write a configuration for a table and show the tasks that it has."""
+    from relatask.data import read_table
+
+    output = Path(f"{_stem(data)}.yaml") if output is None else output
+    if output.suffix.lower() not in (".yaml", ".yml"):
+        raise InputError(f"{output}: expected a configuration that ends in .yaml")
+    if not dry_run:
+        refuse_existing(output, overwrite)
+    if not targets:
+        raise InputError("--target: expected the column to predict, for example --target score")
+    if by is not None and len(targets) > 1:
+        raise InputError(
+            f"--by {by} with {len(targets)} targets ({', '.join(targets)}): with --by each group is a task, "
+            "so one target is expected. Give one --target, or leave --by out to make each target a task."
+        )
+    table = read_table(data)
+    need(table, targets, str(data), "--target")
+    need(table, (by,) if by else (), str(data), "--by")
+    exclude = _not_inputs(table, {*targets, by})
+    config = _config(data, output, targets, by, table, exclude)
+    problem = make_problem(table, config, str(data))
+    rows = describe(problem)
+    text = render(config, problem, exclude)
+    if not dry_run:
+        write_text(output, text)
+    if as_json:
+        show.print_json({"configuration": None if dry_run else str(output), "tasks": rows, "excluded": exclude})
+    else:
+        _show(data, output, problem, rows, exclude, table, by, text if dry_run else None)
+    return 0
+
+
+def describe(problem: Problem) -> list[dict[str, Any]]:
+    """Return a row per task: labels, share missing, range, mean and standard deviation."""
+    rows = []
+    for position, name in enumerate(problem.names):
+        y = problem.y[:, position] if problem.tasks is None else problem.y[problem.tasks == name]
+        seen = y[~np.isnan(y)]
+        rows.append(
+            {
+                "task": name,
+                "kind": "regression",
+                "rows": len(y),
+                "labels": len(seen),
+                "missing": float(1 - len(seen) / len(y)),
+                "low": float(seen.min()),
+                "high": float(seen.max()),
+                "mean": float(seen.mean()),
+                "sd": float(seen.std(ddof=1)) if len(seen) > 1 else None,
+                "values": len(np.unique(seen)),
+            }
+        )
+    return rows
+
+
+def task_table(rows: list[dict[str, Any]], most: int = 12) -> Any:
+    """Return the table of tasks; with many tasks, those with the fewest and the most labels."""
+    shown = sorted(rows, key=lambda row: row["labels"])
+    dropped = max(0, len(rows) - most)
+    shown = rows if not dropped else [*shown[: most // 2], *shown[-most // 2 :]]
+    title = f"{show.plural(len(rows), 'task')}" + (f", the {most // 2} smallest and largest" if dropped else "")
+    return show.table(
+        ("task", "kind", "labels", "missing", "range", "mean", "sd"),
+        [
+            (
+                str(row["task"]),
+                "regression, 2 values" if row["values"] == 2 else row["kind"],
+                row["labels"],
+                f"{100 * row['missing']:.1f}%",
+                f"{show.number(row['low'])} to {show.number(row['high'])}",
+                row["mean"],
+                row["sd"],
+            )
+            for row in shown
+        ],
+        title=title,
+        left=2,
+    )
+
+
+def _show(
+    data: Path,
+    output: Path,
+    problem: Problem,
+    rows: list[dict[str, Any]],
+    exclude: dict[str, str],
+    table: pa.Table,
+    by: str | None,
+    text: str | None,
+) -> None:
+    show.say(f"{data}: {show.plural(problem.rows, 'row')}, {show.plural(problem.inputs.num_columns, 'input column')}")
+    show.results().print(task_table(rows))
+    for name, why in exclude.items():
+        show.say(f"Left out of the inputs: {name} ({why}).")
+    few = [row["task"] for row in rows if row["labels"] < FEW]
+    if few:
+        show.say(f"Fewer than {FEW} labels: {show.listed(few)}. They fit, and lean on the others.")
+    if len(rows) == 1 and by is None:
+        near = _groupings(table, {*problem.targets})
+        hint = f" Columns that could name tasks: {show.listed(near)} (--by {near[0]})." if near else ""
+        show.say(f"One task only: there is nothing to share. Give more targets, or --by COLUMN.{hint}")
+    if text is not None:
+        show.say("Dry run: nothing written. The configuration would be:\n")
+        show.say(text)
+        return
+    show.say(f"Wrote {output}. Next: relatask check {output}, then relatask train {output}")
+
+
+def _stem(data: Path) -> str:
+    return data.name.split(".")[0] or "run"
+
+
+def _not_inputs(table: pa.Table, taken: set[str | None]) -> dict[str, str]:
+    """Return columns that are no inputs for a linear model, and why."""
+    out = {}
+    for name in table.column_names:
+        kind, column = table.schema.field(name).type, table.column(name)
+        if name in taken:
+            continue
+        if pa.types.is_temporal(kind):
+            out[name] = "dates; to split by time: data.split {kind: time, column: " + name + "}"
+        elif pa.types.is_nested(kind) or pa.types.is_binary(kind):
+            out[name] = f"holds {kind}"
+        elif column.null_count == table.num_rows:
+            out[name] = "empty"
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            values = pc.count_distinct(column).as_py()
+            if values > max(20, table.num_rows // 5):
+                out[name] = f"{values:,} different texts, like a name or an identifier"
+    return out
+
+
+def _groupings(table: pa.Table, taken: set[str]) -> list[str]:
+    """Return columns whose values could be tasks: few different ones, each with several rows."""
+    found = []
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        if name not in taken and (pa.types.is_integer(kind) or pa.types.is_string(kind)):
+            values = pc.count_distinct(table.column(name)).as_py()
+            if 2 < values <= table.num_rows / 10:
+                found.append(name)
+    return found
+
+
+def _config(
+    data: Path, output: Path, targets: tuple[str, ...], by: str | None, table: pa.Table, exclude: dict[str, str]
+) -> RunConfig:
+    raw: dict[str, Any] = {
+        "data": {"path": _relative(data, output), "by": by},
+        "features": {"exclude": tuple(exclude)},
+        "tasks": {name: {"target": name, "primary": name == targets[0]} for name in targets},
+        "output": {"folder": f"runs/{_stem(data)}"},
+    }
+    inputs = [name for name in table.column_names if name not in {*targets, by, *exclude}]
+    if any(table.column(name).null_count for name in inputs):
+        raw["features"]["impute"] = "median"
+    return RunConfig.model_validate(raw)
+
+
+def _relative(data: Path, output: Path) -> str:
+    """Return the table's path as seen from the configuration's folder."""
+    try:
+        near = os.path.relpath(data.resolve(), output.resolve().parent)
+    except ValueError:  # another drive
+        return str(data.resolve())
+    return str(data.resolve()) if near.count("..") > 2 else Path(near).as_posix()
+
+
+def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
+    """Return the configuration as commented YAML."""
+    grouped = config.data.by is not None
+    lines = [
+        "# A run of relatask. Every key that is left out has a default: relatask schema",
+        f"# Tasks: {show.plural(len(problem.names), 'group' if grouped else 'column')}; "
+        f"{problem.rows:,} rows, {problem.inputs.num_columns} input columns.",
+        "version: 1",
+        "data:",
+        f"  path: {_scalar(config.data.path)}  # relative to this file",
+    ]
+    if grouped:
+        lines.append(f"  by: {_scalar(config.data.by)}  # each value of this column is a task")
+    lines += [
+        "  # kinds: random and kfold (drawn within each task if grouped), group and time (with column: ...)",
+        "  split: {kind: random, test: 0.25, repeats: 10, seed: 0}",
+        "features:",
+        '  include: ["*"]  # every column but targets and the task column; patterns are allowed',
+        f"  exclude: [{', '.join(_scalar(name) for name in exclude)}]"
+        + (f"  # {'; '.join(f'{name}: {why}' for name, why in exclude.items())}" if exclude else ""),
+        "  categorical: auto  # columns that are not numbers; or a list of names",
+    ]
+    if config.features.impute:
+        lines.append(f"  impute: {config.features.impute}  # some inputs are missing; learned on training rows")
+    lines += ["  standardize: true  # learned on training rows", "tasks:"]
+    for name, task in config.tasks.items():
+        position = list(config.tasks).index(name)
+        y = problem.y if problem.y.ndim == 1 else problem.y[:, position]
+        seen = y[~np.isnan(y)]
+        two = "; two values, fitted as a number" if len(np.unique(seen)) == 2 else ""
+        lines.append(
+            f"  {_scalar(name)}: {{kind: regression, target: {_scalar(config.target(name))}, "
+            f"metrics: [{', '.join(task.metrics)}], primary: {str(task.primary).lower()}}}"
+            f"  # {len(seen):,} labels, {show.number(seen.min())} to {show.number(seen.max())}{two}"
+        )
+    lines += [
+        "model:",
+        "  kind: linear",
+        "  # what ties the tasks together: relatask methods. strength: a number, or auto (cross-validation)",
+        "  relation: {name: Pairwise, strength: auto}",
+        "  weighting: sample  # sum: every row counts 1; task: every task counts 1; sample: (tasks / rows) per row",
+        "  intercept: free  # free, tied (under the relation), common, none",
+        "  solver: auto",
+        "  tol: 1.0e-6",
+        "baselines: [single, pooled, pooled_slopes]  # each task alone; one model; common slopes with own intercepts",
+        "output:",
+        f"  folder: {_scalar(config.output.folder)}  # relative to this file",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: Any) -> str:
+    """Return a value as YAML writes it in one line."""
+    text = yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=True).strip()
+    text = text.removesuffix("...").strip()
+    return f'"{text}"' if isinstance(value, str) and text == value and any(mark in text for mark in ",[]{}") else text

@@ -1,0 +1,262 @@
+"""Reads a configuration file with its overrides, and says in plain words what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from relatask.cli.config import RelationConfig, RunConfig
+from relatask.notices import InputError
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration and the folder that its paths are relative to."""
+
+    config: RunConfig
+    file: Path
+    output: Path | None = None
+
+    def path(self, name: str) -> Path:
+        """Return a path of the configuration as seen from the current folder."""
+        return Path(os.path.normpath(self.file.parent / Path(name).expanduser()))
+
+    @property
+    def data(self) -> Path:
+        """The table."""
+        return self.path(self.config.data.path)
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.path(self.config.output.folder) if self.output is None else self.output
+
+    def text(self) -> str:
+        """Return the configuration with every default written out, as YAML, paths as the person wrote them."""
+        return yaml.safe_dump(plain(self.config), sort_keys=False, allow_unicode=True, width=110)
+
+    def resolved(self) -> str:
+        """Return the same with absolute paths, so that it can be read again from anywhere."""
+        values = plain(self.config)
+        values["data"]["path"] = str(self.data.resolve())
+        values["output"]["folder"] = str(self.folder.resolve())
+        for relation in values["model"]["relation"]:
+            for key, value in relation.items():
+                if key not in ("name", "strength") and isinstance(value, str) and self.path(value).is_file():
+                    relation[key] = str(self.path(value).resolve())
+        header = "# Written by relatask: the configuration of this run, every default written out.\n"
+        return header + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110)
+
+
+def load(file: Path, overrides: Sequence[str] = (), output: Path | None = None) -> Loaded:
+    """Read a YAML or TOML configuration, apply overrides such as ``model.relation.name=TraceNorm``, and check it.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be parsed, an unknown key, or a value that is not what was expected.
+    """
+    raw = read(file)
+    for text in overrides:
+        override(raw, text)
+    return Loaded(parse(raw, str(file)), Path(file), output)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """Read YAML or TOML into a dictionary."""
+    file = Path(file)
+    if file.suffix.lower() not in (".yaml", ".yml", ".toml"):
+        raise InputError(
+            f"{file}: expected a configuration (.yaml, .yml or .toml). "
+            f"To write one for a table: relatask init {file} --target COLUMN"
+        )
+    if not file.exists():
+        raise InputError(f"{file}: there is no such configuration. To write one: relatask init TABLE --target COLUMN")
+    try:
+        text = file.read_text(encoding="utf-8")
+        raw = tomllib.loads(text) if file.suffix.lower() == ".toml" else yaml.load(text, Loader=_StrictLoader)
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read as {file.suffix[1:].upper()}: {_one_line(error)}") from error
+    if not isinstance(raw, dict):
+        raise InputError(f"{file}: expected sections such as data: and tasks:, found {type(raw).__name__}.")
+    return raw
+
+
+def override(raw: dict[str, Any], text: str) -> None:
+    """Apply one ``key.sub=value`` to the raw configuration, in place; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"-o {text}: expected key=value, for example -o model.relation.name=TraceNorm")
+    try:
+        new = yaml.load(value, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"-o {text}: the value cannot be read as YAML: {_one_line(error)}") from error
+    *parents, last = key.strip().split(".")
+    here: Any = raw
+    for depth, part in enumerate([*parents, last]):
+        if isinstance(here, list):
+            if not part.isdigit() or int(part) >= len(here):
+                path = ".".join([*parents, last][:depth])
+                raise InputError(
+                    f"-o {text}: {path} is a list of {len(here)}; expected a position 0 to {len(here) - 1}."
+                )
+            index: Any = int(part)
+        elif isinstance(here, dict):
+            index = part
+        else:
+            path = ".".join([*parents, last][:depth])
+            raise InputError(f"-o {text}: {path} is {here!r}, which has no key {part!r}.")
+        if depth == len(parents):
+            here[index] = new
+            return
+        if isinstance(here, dict) and isinstance(here.get(index), str) and index == "relation":
+            here[index] = {"name": here[index]}
+        if isinstance(here, dict) and here.get(index) is None:
+            here[index] = {}
+        here = here[index]
+
+
+def parse(raw: dict[str, Any], source: str) -> RunConfig:
+    """Check a raw configuration; every problem is named with its dotted path."""
+    try:
+        config = RunConfig.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(f"{source}: " + "\n  ".join(_explain(error, raw))) from error
+    from relatask.cli.build import check_relation_options
+
+    for position, relation in enumerate(config.model.relation):
+        path = "model.relation" if len(config.model.relation) == 1 else f"model.relation.{position}"
+        check_relation_options(relation, f"{source}: {path}")
+    return config
+
+
+def plain(model: BaseModel) -> dict[str, Any]:
+    """Return a model as what YAML and JSON know; a strength that was left out is written as what it means."""
+    from relatask.cli.build import has_strength, relation_class
+
+    values = model.model_dump(mode="json")
+    for relation in values.get("model", {}).get("relation", []):
+        if relation["strength"] is None:
+            del relation["strength"]
+            if has_strength(relation_class(relation["name"])):
+                relation["strength"] = "auto"
+    return values
+
+
+def suggestion(given: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return ' Did you mean X?' or, where nothing is near, the list of what is known."""
+    known = [str(name) for name in known]
+    lowered = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(given.lower(), lowered, n=1, cutoff=0.6)
+    if near:
+        return f" Did you mean {prefix}{lowered[near[0]]}?"
+    return f" Expected one of: {', '.join(known)}." if known else ""
+
+
+def _explain(error: ValidationError, raw: dict[str, Any]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for item in error.errors():
+        path, words = _explain_one(item, raw)
+        found.setdefault(path, []).append(words)
+    return [f"{path + ': ' if path else ''}{_join(words)}" for path, words in found.items()]
+
+
+def _join(words: list[str]) -> str:
+    """Join what the members of a union expected; what was given is said once, at the end."""
+    unique = list(dict.fromkeys(words))
+    if len(unique) == 1:
+        return unique[0]
+    heads = [text.rsplit("; got", 1)[0] for text in unique]
+    given = next((text.rsplit("; got", 1)[1] for text in unique if "; got" in text), None)
+    return "; or ".join(heads) + (f"; got{given}" if given else "")
+
+
+def _explain_one(item: Any, raw: dict[str, Any]) -> tuple[str, str]:
+    loc = tuple(item["loc"])
+    model, path = _walk(loc, raw)
+    kind, given = item["type"], item["input"]
+    dotted = ".".join(path)
+    if kind == "extra_forbidden":
+        prefix = "".join(f"{part}." for part in path[:-1])
+        return dotted, f"is not a known key.{suggestion(path[-1], _keys(model), prefix)}"
+    if kind == "missing":
+        field = model.model_fields.get(str(loc[-1])) if model else None
+        return ".".join([*path]), "is missing" + (f": {field.description}." if field and field.description else ".")
+    if kind == "value_error":
+        return dotted, f"{item['ctx']['error']}."
+    if kind == "literal_error" and isinstance(given, str):
+        choices = [text.strip(" '") for text in item["ctx"]["expected"].replace(" or ", ",").split(",")]
+        near = suggestion(given, choices) if len(choices) > 1 else ""
+        return dotted, f"expected {item['ctx']['expected']}{'.' + near if 'Did' in near else ''}; got {given!r}"
+    return dotted, f"{item['msg'][0].lower()}{item['msg'][1:]}; got {given!r}"
+
+
+def _walk(loc: tuple[Any, ...], raw: Any) -> tuple[type[BaseModel] | None, list[str]]:
+    """Follow a location through the raw values: the model that holds its last key, and the path without union tags."""
+    model: type[BaseModel] | None = RunConfig
+    here, path = raw, []
+    for depth, part in enumerate(loc):
+        last = depth == len(loc) - 1
+        if isinstance(part, int) and not isinstance(here, (list, tuple)):
+            continue  # a single relation is read as a list of one
+        known = isinstance(here, dict) and (part in here or str(part) in {str(key) for key in here})
+        inside = isinstance(part, int) and isinstance(here, (list, tuple)) and part < len(here)
+        if not (known or inside) and not (last and isinstance(here, dict)):
+            break
+        path.append(str(part))
+        if known:
+            here = next(value for key, value in here.items() if str(key) == str(part))
+        elif inside:
+            here = here[part]
+        if not last:
+            model = _section(model, part)
+    return model, path
+
+
+def _section(model: type[BaseModel] | None, part: Hashable) -> type[BaseModel] | None:
+    """Return the model below a key: of a field, of a mapping's values, of a list's items."""
+    if model is None or not isinstance(part, str) or part not in model.model_fields:
+        return model
+    return _model_in(model.model_fields[part].annotation)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+
+
+def _keys(model: type[BaseModel] | None) -> list[str]:
+    if model is None or model is RelationConfig:
+        return []
+    return list(model.model_fields)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key given twice is an error."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping; refuse duplicate keys."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = None if key_node.tag.endswith(":merge") else self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable) or key is None:
+                continue
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,172 @@
+"""From a table and a configuration to a problem: input columns, labels, tasks."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relatask.cli.config import RunConfig
+from relatask.cli.loading import Loaded
+from relatask.cli.show import listed
+from relatask.notices import InputError
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a study needs: the input columns as a table, labels, tasks, and the column that splits follow."""
+
+    inputs: pa.Table
+    y: np.ndarray
+    tasks: np.ndarray | None
+    names: tuple[Any, ...]
+    targets: tuple[str, ...]
+    split_column: np.ndarray | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return self.inputs.num_rows
+
+
+def read_problem(loaded: Loaded) -> Problem:
+    """Read the table that a configuration names, and take it apart."""
+    from relatask.data import read_table
+
+    return make_problem(read_table(loaded.data), loaded.config, str(loaded.data))
+
+
+def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
+    """Take a table apart into inputs, labels and tasks."""
+    features = input_columns(table.column_names, config, source)
+    need(table, config.targets, source, "tasks")
+    y = np.column_stack([label_column(table, name, source) for name in config.targets])
+    for name, values in zip(config.targets, y.T, strict=True):
+        if np.isnan(values).all():
+            raise InputError(
+                f"{source}: the target {name!r} has no label at all; expected numbers in at least one row."
+            )
+    tasks = None if config.data.by is None else task_column(table, config.data.by, source)
+    names: tuple[Any, ...] = tuple(config.tasks)
+    if tasks is not None:
+        y = y[:, 0]
+        names = tuple(np.unique(tasks).tolist())
+        empty = [name for name in names if np.isnan(y[tasks == name]).all()] if np.isnan(y).any() else []
+        if empty:
+            raise InputError(
+                f"{source}: {config.data.by} = {listed(empty)}: no label in {config.targets[0]!r}. "
+                "Remove these rows, or give at least one label to each task."
+            )
+    column = config.data.split.column
+    if column is not None:
+        need(table, (column,), source, "data.split.column")
+    along = None if column is None else np.asarray(table.column(column).to_pylist())
+    return Problem(table.select(features), y, tasks, names, config.targets, along)
+
+
+def input_columns(columns: list[str], config: RunConfig, source: str) -> list[str]:
+    """Return the input columns: those that a pattern includes and none excludes, never a target or the task column.
+
+    The column that a split follows is an input only where it is included by its own name.
+    """
+    taken = {*config.targets, config.data.by}
+    include, exclude = config.features.include, config.features.exclude
+    for pattern in (*include, *exclude):
+        if not fnmatch.filter(columns, pattern) and pattern not in columns:
+            from relatask.cli.loading import suggestion
+
+            raise InputError(f"{source}: no column matches {pattern!r} (features).{suggestion(pattern, columns)}")
+    for pattern in include:
+        if pattern in taken:
+            raise InputError(f"{source}: features.include names {pattern!r}, which is a target or the task column.")
+    if config.data.split.column not in include:
+        taken.add(config.data.split.column)
+    kept = [
+        name
+        for name in columns
+        if name not in taken
+        and any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in include)
+        and not any(name == pattern or fnmatch.fnmatchcase(name, pattern) for pattern in exclude)
+    ]
+    if not kept:
+        raise InputError(f"{source}: no input column is left; columns are {listed(columns)}.")
+    return kept
+
+
+def need(table: pa.Table, names: tuple[str, ...], source: str, key: str) -> None:
+    """Raise where a column is absent, with the nearest name there is."""
+    from relatask.cli.loading import suggestion
+
+    for name in names:
+        if name not in table.column_names:
+            raise InputError(f"{source}: there is no column {name!r} ({key}).{suggestion(name, table.column_names)}")
+
+
+def label_column(table: pa.Table, name: str, source: str) -> np.ndarray:
+    """Return a target as float64, NaN where there is no label."""
+    column = table.column(name)
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.full(table.num_rows, np.nan)
+    if not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_decimal(kind)
+    ):
+        example = next((value for value in column.to_pylist() if not _is_number(value)), None)
+        raise InputError(
+            f"{source}: the target {name!r} holds {example!r}, which is not a number; "
+            "this version trains linear models on numbers. Remove or repair such cells, or choose another target."
+        )
+    values = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+    if np.isinf(values).any():
+        row = int(np.flatnonzero(np.isinf(values))[0])
+        raise InputError(
+            f"{source}: the target {name!r} is infinite in row {row + 1}; expected numbers or empty cells."
+        )
+    return values
+
+
+def task_column(table: pa.Table, name: str, source: str) -> np.ndarray:
+    """Return the labels of the tasks, one per row: integers where they are, else text."""
+    need(table, (name,), source, "data.by")
+    column = table.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True)
+        raise InputError(
+            f"{source}: the task column {name!r} is empty in {column.null_count:,} rows (first: row {row + 1}); "
+            "every row belongs to a task. Fill or remove these rows."
+        )
+    if pa.types.is_integer(column.type):
+        return np.asarray(column.to_numpy(), dtype=np.int64)
+    if pa.types.is_floating(column.type):
+        values = np.asarray(column.to_numpy())
+        if np.isfinite(values).all() and (values == np.round(values)).all():
+            return values.astype(np.int64)
+    return np.asarray([str(value) for value in column.to_pylist()])
+
+
+def sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value is None
+    return True
