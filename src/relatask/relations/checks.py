@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import weakref
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_array_api_obj
@@ -94,7 +94,7 @@ def symmetric(owner: str, name: str, matrix: Any) -> np.ndarray:
     if _is_passed("symmetric", matrix):
         return matrix
     try:
-        dense = np.array(sparse.csr_array(matrix).toarray() if sparse.issparse(matrix) else matrix, dtype=np.float64)
+        dense = np.array(_filled(matrix), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{owner}: {name} could not be read as a matrix of numbers ({error}).") from error
     check_square(owner, name, dense.shape)
@@ -151,6 +151,10 @@ def check_size(owner: str, name: str, size: int, n_tasks: int) -> None:
             f"{owner}: {name} is {size} x {size}, but there are {n_tasks} tasks; "
             f"expected one row and one column per task, in the order of the tasks."
         )
+
+
+def _filled(matrix: Any) -> Any:
+    return cast(Any, matrix).toarray() if sparse.issparse(matrix) else matrix
 
 
 def _is_passed(check: str, matrix: Any) -> bool:

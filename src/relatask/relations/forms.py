@@ -140,10 +140,11 @@ class TaskKernel(Quadratic):
         low, high = eigenvalues[0] + self.jitter, eigenvalues[-1] + self.jitter
         if low < PSD_TOLERANCE * max(high, 0.0) or high <= 0:
             kind = "singular" if abs(low) <= PSD_TOLERANCE * abs(high) else "not positive definite"
+            enough = max(-2 * eigenvalues[0], 0) + 1e-6 * max(abs(eigenvalues[-1]), 1e-300)
             raise InputError(
                 f"TaskKernel: K is {kind}: its smallest eigenvalue is {eigenvalues[0]:.6g} (largest "
                 f"{eigenvalues[-1]:.6g}) and jitter={self.jitter:g}, so it cannot be inverted; give a positive "
-                f"definite K, or add to its diagonal with jitter=, for example jitter={max(-2 * eigenvalues[0], 0) + 1e-6:g}."
+                f"definite K, or add to its diagonal with jitter=, for example jitter={enough:.3g}."
             )
 
     def value(self, W: Array) -> Array:
