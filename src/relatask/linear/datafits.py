@@ -1,0 +1,99 @@
+"""Datafits: how a task's data enter the objective. Squared loss needs sufficient statistics only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.problem import Problem
+from relatask.linear.statistics import Statistics
+
+Weighting = Literal["sum", "task", "sample"]
+Intercept = Literal["free", "tied", "common", "none"]
+
+
+@dataclass(frozen=True)
+class Squared:
+    """sum_k c_k sum_i s_i 1/2 (x_i w_k + b_k - y_i)^2, with c_k = 1, 1/n_k or t/N, and intercepts eliminated.
+
+    ``intercept="tied"`` adds a constant column, so that the relation acts on the intercepts too; ``"common"``
+    eliminates one intercept for all tasks, which couples them; ``"free"`` eliminates one a task.
+    """
+
+    weighting: Weighting = "sample"
+    intercept: Intercept = "free"
+
+    def loss_weights(self, stats: Statistics) -> Array:
+        """(t,) c_k."""
+        if self.weighting == "sum":
+            return np.ones(stats.n_tasks)
+        if self.weighting == "task":
+            return np.divide(1.0, stats.weight, out=np.zeros(stats.n_tasks), where=stats.weight > 0)
+        return np.full(stats.n_tasks, stats.n_tasks / stats.weight.sum())
+
+    def problem(self, stats: Statistics, center: Array) -> Problem:
+        """The objective in W alone, for features measured from (d,) `center`."""
+        c = self.loss_weights(stats)
+        if self.intercept == "free":
+            forms, cross, yy = stats.forms, stats.cross, stats.yy
+        else:
+            shift, n = stats.mean_x - center, stats.weight
+            one = np.ones((stats.n_tasks, 1)) if self.intercept == "tied" else np.zeros((stats.n_tasks, 0))
+            mean = np.hstack([shift, one])
+            forms = _uncentred(stats.forms, mean, n, extra=one.shape[1])
+            cross = np.hstack([stats.cross, 0 * one]) + (n * stats.mean_y)[:, None] * mean
+            yy = stats.yy + n * stats.mean_y**2
+        problem = Problem(forms.scaled(c), cross * c[:, None], 0.5 * float(c @ yy))
+        if self.intercept != "common":
+            return problem
+        v, eta, omega = (c * n)[:, None] * shift, float((c * n) @ stats.mean_y), float(c @ n)
+        return replace(
+            problem,
+            cross=problem.cross - v * (eta / omega),
+            constant=problem.constant - 0.5 * eta**2 / omega,
+            coupling=v / np.sqrt(omega),
+        )
+
+    def intercepts(self, stats: Statistics, center: Array, W: Array) -> tuple[Array, Array]:
+        """Split W into coefficients (t, d) and intercepts (t,), for features measured from 0."""
+        if self.intercept == "free":
+            return W, stats.mean_y - np.einsum("td,td->t", stats.mean_x, W)
+        if self.intercept == "tied":
+            return W[:, :-1], W[:, -1] - W[:, :-1] @ center
+        if self.intercept == "none":
+            return W, np.zeros(stats.n_tasks)
+        weight = self.loss_weights(stats) * stats.weight
+        residual = stats.mean_y - np.einsum("td,td->t", stats.mean_x - center, W)
+        return W, weight @ residual / weight.sum() - W @ center
+
+
+def pooled(problem: Problem) -> Problem:
+    """The same objective with one coefficient vector for all tasks: a problem of one task."""
+    t, d = problem.shape
+    gram = problem.forms.combined(np.ones(t))
+    coupling = None if problem.coupling is None else problem.coupling.sum(0)
+    if coupling is not None:
+        gram = gram - np.multiply.outer(coupling, coupling)
+    bucket = Bucket(np.zeros(1, dtype=np.intp), np.ones(1), gram=gram[None])
+    return Problem(Forms((bucket,), 1, d), problem.cross.sum(0, keepdims=True), problem.constant)
+
+
+def _uncentred(forms: Forms, mean: Array, weight: Array, extra: int) -> Forms:
+    """Forms of rows measured from another origin: (x - mean_k) + mean, with `extra` constant columns."""
+    d = forms.n_features + extra
+    buckets = []
+    for bucket in forms.buckets:
+        step = mean[bucket.tasks] * np.sqrt(weight[bucket.tasks] / bucket.scale)[:, None]
+        same = bool((step == step[0]).all() and (bucket.scale == bucket.scale[0]).all())
+        if bucket.shared and same:
+            step = step[:1]
+        base = np.pad(bucket.base, [(0, 0), (0, extra if bucket.gram is not None else 0), (0, extra)])
+        if bucket.gram is not None:
+            buckets.append(replace(bucket, gram=base + step[:, :, None] * step[:, None, :]))
+        else:
+            base = np.broadcast_to(base, (len(step), *base.shape[1:]))
+            buckets.append(replace(bucket, rows=np.concatenate([base, step[:, None, :]], axis=1)))
+    return Forms(tuple(buckets), forms.n_tasks, d)

@@ -1,0 +1,270 @@
+"""From what a person passes (X, y, tasks) to rows with task codes: every check at the public door."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear import statistics
+from relatask.linear.forms import Array
+from relatask.linear.statistics import Statistics
+from relatask.notices import InputError, RelataskWarning
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Rows, labels and tasks, checked.
+
+    Attributes
+    ----------
+    X : (n, d) float32 or float64.
+    y : (n,) for rows that each belong to a task, or (n, t) with NaN where a label is missing.
+    codes : (n,) the task of each row, or None where tasks are columns.
+    tasks : the t labels, in order.
+    weights : (n,) positive, or None.
+    """
+
+    X: NDArray
+    y: Array
+    codes: NDArray[np.intp] | None
+    tasks: NDArray
+    weights: Array | None
+
+    @property
+    def n_tasks(self) -> int:
+        """t."""
+        return len(self.tasks)
+
+    def statistics(self) -> Statistics:
+        """One pass over the rows."""
+        if self.codes is None:
+            return statistics.columns(self.X, self.y, self.weights)
+        return statistics.grouped(self.X, self.y, self.codes, self.n_tasks, self.weights)
+
+    def rows(self, index: NDArray[np.intp]) -> Design:
+        """Some of the rows, the tasks unchanged."""
+        return Design(
+            self.X[index],
+            self.y[index],
+            None if self.codes is None else self.codes[index],
+            self.tasks,
+            None if self.weights is None else self.weights[index],
+        )
+
+
+def grouped_design(X: NDArray, y: Any, tasks: Any, sample_weight: Any) -> Design:
+    """Rows of several tasks, or of one where `tasks` is None; rows without a label or without weight are left out.
+
+    Raises
+    ------
+    InputError
+        For lengths that differ, labels that are not numbers, a task without labels.
+    """
+    labels = as_float(y, "y").reshape(-1)
+    same_length(X, labels, "y")
+    weights = as_weights(sample_weight, len(labels))
+    if tasks is None:
+        names, codes = np.zeros(1, dtype=np.intp), np.zeros(len(labels), dtype=np.intp)
+    else:
+        names, codes = encode_tasks(tasks, len(labels))
+    kept = ~np.isnan(labels) if weights is None else ~np.isnan(labels) & (weights > 0)
+    count = np.bincount(codes[kept] if not kept.all() else codes, minlength=len(names))
+    _check_labels(names, count, grouped=tasks is not None)
+    if not kept.all():
+        X, labels, codes = X[kept], labels[kept], codes[kept]
+        weights = None if weights is None else weights[kept]
+    return Design(X, labels, codes, names, weights)
+
+
+def column_design(X: NDArray, Y: Any, names: Sequence[Hashable] | None, sample_weight: Any) -> Design:
+    """Tasks that are the columns of Y, NaN where a label is missing; rows without weight are left out.
+
+    Raises
+    ------
+    InputError
+        For lengths that differ, labels that are not numbers, a task without labels, columns of one name.
+    """
+    labels = as_float(Y, "y")
+    same_length(X, labels, "y")
+    weights = as_weights(sample_weight, len(labels))
+    tasks = np.arange(labels.shape[1]) if names is None else object_array(names)
+    check_names(tasks, "y")
+    if weights is not None and not (weights > 0).all():
+        X, labels, weights = X[weights > 0], labels[weights > 0], weights[weights > 0]
+    _check_labels(tasks, (~np.isnan(labels)).sum(0), grouped=True)
+    return Design(X, labels, None, tasks, weights)
+
+
+def encode_tasks(tasks: Any, n: int) -> tuple[NDArray, NDArray[np.intp]]:
+    """Sorted labels (t,) and the code of each row (n,).
+
+    Raises
+    ------
+    InputError
+        If there are not n labels, or one is missing.
+    """
+    labels = task_labels(tasks, n)
+    if labels.dtype.kind in "iub":
+        low, high = int(labels.min()), int(labels.max())
+        if high - low < 4 * n + 1_000:
+            # Small integers need no sorting.
+            seen = np.zeros(high - low + 1, dtype=bool)
+            shifted = labels.astype(np.intp) - low
+            seen[shifted] = True
+            return np.flatnonzero(seen).astype(labels.dtype) + labels.dtype.type(low), (np.cumsum(seen) - 1)[shifted]
+    if labels.dtype.kind != "O":
+        names, codes = np.unique(labels, return_inverse=True)
+        return names, codes
+    distinct = sorted(set(labels.tolist()), key=_order)
+    place = {label: k for k, label in enumerate(distinct)}
+    return object_array(distinct), np.fromiter((place[label] for label in labels.tolist()), np.intp, n)
+
+
+def known_codes(tasks: Any, n: int, known: NDArray) -> NDArray[np.intp]:
+    """Codes (n,) of labels that must be among those seen in fit.
+
+    Raises
+    ------
+    InputError
+        Naming the labels that fit has not seen.
+    """
+    names, codes = encode_tasks(tasks, n)
+    place = {label: k for k, label in enumerate(known.tolist())}
+    unknown = [label for label in names.tolist() if label not in place]
+    if unknown:
+        raise InputError(
+            f"unknown task{'s' if len(unknown) > 1 else ''} {listed(unknown)}: fit saw {listed(known.tolist())}. "
+            f"Predict for tasks that were fitted, or fit again with rows of the new task."
+        )
+    return np.array([place[label] for label in names.tolist()], dtype=np.intp)[codes]
+
+
+def task_labels(tasks: Any, n: int) -> NDArray:
+    """The tasks argument as an array of n labels, none of them missing."""
+    labels = tasks if isinstance(tasks, np.ndarray) else tasks.to_numpy() if hasattr(tasks, "to_numpy") else None
+    if labels is None:
+        plain = list(tasks)
+        labels = np.asarray(plain)
+        if labels.ndim != 1 or (labels.dtype.kind in "US" and not all(isinstance(v, str) for v in plain)):
+            labels = object_array(plain)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or len(labels) != n:
+        raise InputError(f"tasks has shape {labels.shape}, but X has {n} rows; give one task label per row.")
+    missing = np.array([v is None or v != v for v in labels]) if labels.dtype.kind == "O" else _missing(labels)
+    if missing.any():
+        raise InputError(
+            f"tasks has no label in row {int(np.flatnonzero(missing)[0])} ({int(missing.sum())} such rows); every row "
+            f"must belong to a task: drop these rows or give them a task of their own."
+        )
+    return labels
+
+
+def as_float(values: Any, name: str) -> Array:
+    """Labels as a new float64 array (None and NaN are missing labels).
+
+    Raises
+    ------
+    InputError
+        If they do not convert to numbers, or one is infinite.
+    """
+    array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+    if array.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: {name} has dtype {array.dtype}; give real numbers.")
+    try:
+        out = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} has dtype {array.dtype} and does not convert to float: {error}.") from error
+    if np.isinf(out).any():
+        place = np.argwhere(np.isinf(out))[0].tolist()
+        raise InputError(f"{name} contains infinity at row {place[0]}; expected numbers, or NaN for a missing label.")
+    return out
+
+
+def as_weights(values: Any, n: int) -> Array | None:
+    """Weights (n,), or None where all are 1.
+
+    Raises
+    ------
+    InputError
+        For another length, a negative or infinite weight, or none that is positive.
+    """
+    if values is None:
+        return None
+    weights = as_float(values, "sample_weight")
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
+    if weights.shape != (n,):
+        raise InputError(f"sample_weight has shape {weights.shape}, but X has {n} rows; give one weight per row.")
+    if np.isnan(weights).any() or (weights < 0).any():
+        raise InputError("sample_weight holds NaN or a negative number; expected finite weights >= 0.")
+    if not (weights > 0).any():
+        raise InputError("sample_weight is zero everywhere; at least one row must count.")
+    return None if (weights == 1).all() else weights
+
+
+def same_length(X: NDArray, y: Array, name: str) -> None:
+    """Raise InputError unless X and y have one row each."""
+    if len(X) != len(y):
+        raise InputError(f"X has {len(X)} rows, but {name} has {len(y)}; give one label, or one row of labels, per row.")
+
+
+def check_names(names: Any, what: str) -> None:
+    """Raise InputError naming what stands twice."""
+    values = list(names)
+    if len(set(values)) < len(values):
+        double = sorted({str(v) for v in values if values.count(v) > 1})
+        raise InputError(f"{what} has several columns named {listed(double)}; rename them so that names are unique.")
+
+
+def object_array(values: Sequence[Any]) -> NDArray:
+    """A one-dimensional array of labels: typed where they are all of one plain type, else of objects."""
+    kinds = {type(v) for v in values}
+    if len(kinds) == 1 and next(iter(kinds)) in (int, str, float, bool):
+        return np.array(list(values))
+    out = np.empty(len(values), dtype=object)
+    out[:] = list(values)
+    return out
+
+
+def listed(values: Sequence[Any], most: int = 6) -> str:
+    """Some values in words."""
+    shown = ", ".join(repr(v) for v in values[:most])
+    return shown if len(values) <= most else f"{shown}, ... ({len(values)} in all)"
+
+
+def _check_labels(names: NDArray, count: NDArray, grouped: bool) -> None:
+    if not count.any():
+        raise InputError("y has no label: every value is NaN or has weight 0; expected at least one number per task.")
+    empty = [label for label, number in zip(names.tolist(), count, strict=True) if number == 0]
+    if empty and grouped:
+        raise InputError(
+            f"task{'s' if len(empty) > 1 else ''} {listed(empty)} without labels: every y is NaN (or has weight 0); "
+            f"leave the task out or give it labels."
+        )
+
+
+def warn_about_labels(tasks: NDArray, count: NDArray, yy: Array, mean_y: Array) -> None:
+    """RT005 for tasks of one label, and for constant targets."""
+    single = [label for label, n in zip(tasks.tolist(), count, strict=True) if n == 1]
+    flat = (count > 1) & (yy <= 1e-24 * count * np.square(mean_y))
+    constant = tasks[flat].tolist()
+    told = [f"one label only: {listed(single)}"] if single else []
+    told += [f"a constant target: {listed(constant)}"] if constant else []
+    if told and len(tasks) > 1:
+        warnings.warn(RelataskWarning(f"tasks with {'; '.join(told)}.", code="RT005"), stacklevel=4)
+
+
+def _missing(labels: NDArray) -> NDArray[np.bool_]:
+    return np.isnan(labels) if labels.dtype.kind == "f" else np.zeros(len(labels), dtype=bool)
+
+
+def _order(label: Any) -> tuple[str, Any]:
+    """Mixed labels sort by type first."""
+    number = isinstance(label, int | float | np.number)
+    return ("", label) if number else (type(label).__name__, label)

@@ -1,0 +1,221 @@
+"""Choosing strengths: a grid below the null strength, folds within tasks, pooled squared error."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.datafits import Squared, pooled
+from relatask.linear.design import Design
+from relatask.linear.forms import Array
+from relatask.linear.problem import Problem
+from relatask.linear.solvers import solve
+from relatask.linear.solvers.auto import Start
+from relatask.linear.solvers.direct import direct
+from relatask.linear.statistics import Statistics
+from relatask.notices import InputError
+from relatask.relations import Proximal, Quadratic, Relation, parameters, split, with_parameters
+
+GRID = 25
+GRID_OF_TWO = 9
+FOLDS = 5
+SPAN = 1e4
+"""A quadratic's strengths reach from the trace-matched one / SPAN to the same * SPAN."""
+DEPTH = 1e-4
+"""A norm's strengths reach from the null strength down to this share of it."""
+CHUNK = 4e7
+"""Numbers held at once by the factors of a path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What is fitted, apart from the strengths: datafit, preparation, solver."""
+
+    datafit: Squared
+    standardize: bool
+    pooled: bool
+    solver: str
+    tol: float
+    max_iter: int
+
+    def prepare(self, stats: Statistics) -> tuple[Statistics, Array, Array, Problem]:
+        """Scaled statistics, the center and the scale (d,) of the columns, and the problem."""
+        d = stats.n_features
+        scale = np.where(stats.spread > 0, stats.spread, 1.0) if self.standardize else np.ones(d)
+        scaled = stats.scaled(scale)
+        center = scaled.center if self.standardize and self.datafit.intercept in ("tied", "common") else np.zeros(d)
+        problem = self.datafit.problem(scaled, center)
+        return scaled, center, scale, pooled(problem) if self.pooled else problem
+
+    def coefficients(self, stats: Statistics, center: Array, scale: Array, W: Array) -> tuple[Array, Array]:
+        """Coefficients (t, d) and intercepts (t,) in original units; `stats` are the scaled ones."""
+        if self.pooled:
+            W = np.repeat(W, stats.n_tasks, axis=0)
+        coef, intercept = self.datafit.intercepts(stats, center, W)
+        return coef / scale, intercept
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """The strengths that were tried.
+
+    Attributes
+    ----------
+    names : the parts whose strength was open.
+    strengths : (m, len(names)).
+    errors : (m,) mean squared error over all held-out labels, each weighted as in the loss's `sample_weight`.
+    best : position of the chosen row.
+    """
+
+    names: tuple[str, ...]
+    strengths: Array
+    errors: Array
+    best: int
+
+
+def open_strengths(relation: Relation) -> tuple[str, ...]:
+    """Names, as `parameters` gives them, of strengths that are "auto"."""
+    return tuple(k for k, v in parameters(relation).items() if isinstance(v, str) and v == "auto")
+
+
+def choose(design: Design, stats: Statistics, relation: Relation, model: Model, seed: int = 0) -> tuple[Relation, Path]:
+    """Fill the relation's open strengths by cross-validation within tasks.
+
+    Parameters
+    ----------
+    design, stats : the training rows and their statistics.
+    relation : bound to the tasks, with strengths "auto".
+    model : the rest.
+    seed : of the folds.
+
+    Returns
+    -------
+    relation : with numbers.
+    path : what was tried.
+    """
+    names = open_strengths(relation)
+    if len(names) > 2:
+        raise InputError(f"{len(names)} strengths are 'auto' ({', '.join(names)}); at most two can be chosen at once.")
+    problem = model.prepare(stats)[3]
+    grids = [_grid(relation, name, problem, GRID if len(names) == 1 else GRID_OF_TWO) for name in names]
+    candidates = list(itertools.product(*grids))
+    sse, total = np.zeros(len(candidates)), 0.0
+    for held_out in within_task_folds(design, FOLDS, seed):
+        train = design.rows(np.flatnonzero(~held_out))
+        test = _of_trained_tasks(design.rows(np.flatnonzero(held_out)), train)
+        if not len(test.X):
+            continue
+        errors, weight = _fold_errors(train, test, relation, names, candidates, model)
+        sse += errors
+        total += weight
+    if total == 0:
+        # One row a task: nothing can be held out, and the strongest relation is the safe choice.
+        errors, best = np.full(len(candidates), np.nan), len(candidates) - 1
+    else:
+        errors = sse / total
+        # Among equal errors the strongest: grids ascend.
+        best = int(np.flatnonzero(errors <= errors.min() * (1 + 1e-12))[-1])
+    chosen = dict(zip(names, candidates[best], strict=True))
+    return with_parameters(relation, **chosen), Path(names, np.array(candidates), errors, best)
+
+
+def within_task_folds(design: Design, folds: int, seed: int) -> list[NDArray[np.bool_]]:
+    """(n,) masks of held-out rows: each task's rows are dealt out in turn; columns share their rows' folds."""
+    rng = np.random.default_rng(seed)
+    n = len(design.X)
+    order = rng.permutation(n)
+    if design.codes is not None:
+        order = order[np.argsort(design.codes[order], kind="stable")]
+        starts = np.searchsorted(design.codes[order], np.arange(design.n_tasks))
+        position = np.arange(n) - starts[design.codes[order]]
+    else:
+        position = np.arange(n)
+    fold = np.empty(n, dtype=np.intp)
+    fold[order] = position % folds
+    return [fold == k for k in range(folds)]
+
+
+def solve_path(
+    problem: Problem, relation: Relation, names: Sequence[str], candidates: Sequence[tuple[float, ...]], model: Model
+) -> list[Array]:
+    """W (t, d) for every candidate strength; quadratic paths at once, others from strong to weak, warm-started."""
+    relations = [with_parameters(relation, **dict(zip(names, c, strict=True))) for c in candidates]
+    if not split(relations[0], problem.shape[0])[1]:
+        precisions = [split(r, problem.shape[0])[0] for r in relations]
+        t, d = problem.shape
+        size = max(1, int(CHUNK // (t * d * d)))
+        out: list[Array] = []
+        for first in range(0, len(relations), size):
+            part = [p for p in precisions[first : first + size] if p is not None]
+            W, _, _ = direct(problem, part, tol=model.tol, max_iter=model.max_iter)
+            out.extend(W[:, s] for s in range(len(part)))
+        return out
+    start: Start | None = None
+    found: list[Array] = []
+    for r in reversed(relations):
+        solution, start = solve(
+            problem, r, solver=model.solver, tol=max(model.tol, 1e-4), max_iter=model.max_iter, start=start
+        )
+        found.append(solution.W)
+    return found[::-1]
+
+
+def _fold_errors(
+    train: Design,
+    test: Design,
+    relation: Relation,
+    names: Sequence[str],
+    candidates: Sequence[tuple[float, ...]],
+    model: Model,
+) -> tuple[Array, float]:
+    """Sums of squared errors on the held-out labels, one per candidate, and the labels' weight."""
+    stats, center, scale, problem = model.prepare(train.statistics())
+    weights = np.ones(len(test.X)) if test.weights is None else test.weights
+    errors = np.empty(len(candidates))
+    for m, W in enumerate(solve_path(problem, relation, names, candidates, model)):
+        coef, intercept = model.coefficients(stats, center, scale, W)
+        residual = test.y - predict_rows(test.X, test.codes, coef, intercept)
+        square = np.square(residual) if residual.ndim == 1 else np.nansum(np.square(residual), axis=1)
+        errors[m] = weights @ square
+    observed = np.ones(len(test.X)) if test.codes is not None else (~np.isnan(test.y)).sum(1)
+    return errors, float(weights @ observed)
+
+
+def predict_rows(X: NDArray, codes: NDArray[np.intp] | None, coef: Array, intercept: Array) -> Array:
+    """Predictions (n,) of each row's own task, or (n, t) of all tasks where `codes` is None."""
+    if codes is None:
+        return X @ coef.T + intercept
+    return np.einsum("nd,nd->n", X, coef[codes]) + intercept[codes]
+
+
+def _grid(relation: Relation, name: str, problem: Problem, points: int) -> list[float]:
+    """Ascending strengths for one part."""
+    part_name, _, _ = name.rpartition("__")
+    part = relation.part(part_name) if part_name else relation  # type: ignore[attr-defined]
+    unit = with_parameters(part, strength=1.0)
+    if isinstance(unit, Proximal):
+        null = float(unit.dual_norm(problem.cross)) or 1.0
+        return np.geomspace(DEPTH * null, null, points).tolist()
+    assert isinstance(unit, Quadratic)
+    t, _ = problem.shape
+    data = float(problem.forms.diagonal().mean()) or 1.0
+    own = float(unit.precision(t).diagonal().mean())
+    matched = data / own if own > 0 else data
+    return np.geomspace(matched / SPAN, matched * SPAN, points).tolist()
+
+
+def _of_trained_tasks(test: Design, train: Design) -> Design:
+    """Held-out rows (or labels) of tasks without any training label are left out."""
+    if test.codes is None or train.codes is None:
+        absent = np.isnan(train.y).all(0)
+        y = np.where(absent, np.nan, test.y) if absent.any() else test.y
+        return Design(test.X, y, None, test.tasks, test.weights)
+    trained = np.bincount(train.codes, minlength=train.n_tasks) > 0
+    return test if trained.all() else test.rows(np.flatnonzero(trained[test.codes]))
+
+
+__all__ = ["Model", "Path", "choose", "open_strengths", "predict_rows", "solve_path"]

@@ -1,0 +1,70 @@
+"""Which solver takes which problem, and what all of them are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relatask.linear.forms import Array
+from relatask.linear.problem import Problem, Solution
+from relatask.linear.solvers.admm import State, admm
+from relatask.linear.solvers.certificate import Objective
+from relatask.linear.solvers.direct import direct
+from relatask.linear.solvers.fista import fista
+from relatask.notices import InputError
+from relatask.relations import Relation, split
+from relatask.relations.precision import Diagonal
+
+SOLVERS = ("auto", "direct", "admm", "fista")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an earlier solve ended."""
+
+    W: Array
+    admm: State | None = None
+
+
+def objective(problem: Problem, relation: Relation) -> Objective:
+    """The data and the relation's parts, norms of strength 0 left out."""
+    precision, norms = split(relation, problem.shape[0])
+    return Objective(problem, precision, tuple(n for n in norms if n.strength != 0))  # type: ignore[attr-defined]
+
+
+def solve(
+    problem: Problem,
+    relation: Relation,
+    *,
+    solver: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 10_000,
+    start: Start | None = None,
+) -> tuple[Solution, Start]:
+    """Minimise F(W) + R(W).
+
+    ``"auto"`` is direct for quadratic relations and the method of multipliers where a norm is among the parts.
+
+    Returns
+    -------
+    solution : Solution
+    start : Start, for a solve nearby
+    """
+    target = objective(problem, relation)
+    if not target.norms:
+        if solver not in ("auto", "direct"):
+            raise InputError(f"solver={solver!r} is for relations with a norm; this one is quadratic: use 'direct'.")
+        precision = target.precision or Diagonal(np.zeros(problem.shape[0]))
+        first = None if start is None else start.W[:, None, :]
+        W, residual, n_iter = direct(problem, [precision], tol=tol, max_iter=max_iter, start=first)
+        value = Objective(problem, precision, ()).value(W[:, 0])
+        return Solution(W[:, 0], value, float(residual[0]), n_iter, "direct", certified=False), Start(W[:, 0])
+    if solver == "direct":
+        names = ", ".join(type(n).__name__ for n in target.norms)
+        raise InputError(f"solver='direct' takes quadratic relations only, given {names}; use 'admm' or 'auto'.")
+    if solver == "fista":
+        solution = fista(target, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
+        return solution, Start(solution.W)
+    solution, state = admm(target, tol=tol, max_iter=max_iter, start=None if start is None else start.admm)
+    return solution, Start(solution.W, state)

@@ -1,0 +1,100 @@
+"""Certified duality gaps of squared loss + quadratic relations + norms, from any candidate solution.
+
+With the quadratic parts seen as more rows of data, the objective is 1/2 ||y - A w||^2 + sum_i R_i(w), each R_i a
+strength times a norm. For every theta whose correlations A' theta are a sum of Z_i inside the dual balls,
+``dual_norm_i(Z_i) <= strength_i``, the value 1/2 ||y||^2 - 1/2 ||y - theta||^2 is a lower bound of the optimum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from relatask.linear.forms import Array
+from relatask.linear.problem import Problem
+from relatask.relations import Proximal
+from relatask.relations.precision import Precision
+
+
+@dataclass(frozen=True)
+class Objective:
+    """F(W) + 1/2 tr(W' P W) + sum of norms, with lower bounds of its minimum."""
+
+    problem: Problem
+    precision: Precision | None
+    norms: tuple[Proximal, ...]
+
+    def smooth_product(self, W: Array) -> Array:
+        """H W + P W."""
+        out = self.problem.apply(W)
+        return out if self.precision is None else out + self.precision.apply(W)
+
+    def penalty(self, W: Array) -> float:
+        """The sum of the norms."""
+        return float(sum(float(norm.value(W)) for norm in self.norms))
+
+    def value(self, W: Array, product: Array | None = None) -> float:
+        """The objective at W; `product` is `smooth_product(W)` where it is known."""
+        product = self.smooth_product(W) if product is None else product
+        return 0.5 * float(np.vdot(W, product)) - float(np.vdot(self.problem.cross, W)) + (
+            self.problem.constant + self.penalty(W)
+        )
+
+    def bound_from_residual(self, W: Array, product: Array, split: Sequence[Array]) -> float:
+        """Lower bound from the residuals at W, scaled into the dual balls.
+
+        `split` holds a guess of Z_i for all norms but the last, which takes the rest.
+        """
+        correlation = self.problem.cross - product
+        shrink, rest = 1.0, correlation
+        for norm, Z in zip(self.norms[:-1], split, strict=False):
+            shrink = min(shrink, _into_ball(norm, Z))
+            rest = rest - Z
+        shrink = min(shrink, _into_ball(self.norms[-1], rest))
+        along = 2 * self.problem.constant - float(np.vdot(self.problem.cross, W))
+        square = along - float(np.vdot(W, correlation))
+        factor = min(shrink, along / square) if square > 0 else shrink
+        return factor * along - 0.5 * factor**2 * square
+
+    def bound_from_dual(self, duals: Sequence[Array], quadratic: Array | None) -> float:
+        """Lower bound from dual variables Z_i of the norms, and W_q whose P W_q is the quadratic's dual.
+
+        More accurate than the residual's (its error is of second order), but not for a common intercept. What the
+        data cannot pay for, outside the range of some G_k, is taken out of the first dual.
+        """
+        if self.problem.coupling is not None:
+            return -np.inf
+        spectrum, ridge = self.problem.forms.spectrum, np.zeros((self.problem.shape[0], 1))
+        total = np.sum(duals, axis=0)
+        pull = np.zeros_like(total)
+        if quadratic is not None and self.precision is not None:
+            pull = self.precision.apply(quadratic)
+        right = self.problem.cross - total - pull
+        if not spectrum.range_is_everything:
+            inside = spectrum.inside(right[:, None, :])[:, 0]
+            duals = [duals[0] + (right - inside), *duals[1:]]
+            total, right = total + (right - inside), inside
+        shrink = min(_into_ball(norm, Z) for norm, Z in zip(self.norms, duals, strict=True))
+        if shrink < 1.0:
+            right = self.problem.cross - shrink * (total + pull)
+            right = spectrum.inside(right[:, None, :])[:, 0]
+        solved = spectrum.solve(ridge, right[:, None, :])[:, 0]
+        bound = self.problem.constant - 0.5 * float(np.vdot(right, solved))
+        if quadratic is not None:
+            bound -= 0.5 * shrink**2 * float(np.vdot(quadratic, pull))
+        return bound
+
+
+def relative_gap(primal: float, bound: float) -> float:
+    """(primal - bound) / max(|primal|, |bound|), 0 where both are 0."""
+    size = max(abs(primal), abs(bound))
+    return max(primal - bound, 0.0) / size if size > 0 else 0.0
+
+
+def _into_ball(norm: Proximal, Z: Array) -> float:
+    """The factor <= 1 that brings Z into the norm's dual ball."""
+    strength = float(norm.strength)  # type: ignore[attr-defined]
+    size = float(norm.dual_norm(Z))
+    return 1.0 if size <= strength else strength / size

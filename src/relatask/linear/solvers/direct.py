@@ -1,0 +1,79 @@
+"""Quadratic relations: one linear system, solved exactly by the structure that the relation has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from relatask.linear.forms import Array
+from relatask.linear.problem import Problem
+from relatask.linear.solvers.conjugate import apply_precisions, conjugate_gradients
+from relatask.linear.solvers.structured import Factor, factorise
+from relatask.relations.precision import Precision
+
+AIM = 1e-4
+"""Conjugate gradients go this much further than asked: the objective's error is the square of the gradient's."""
+
+
+def direct(
+    problem: Problem,
+    precisions: Sequence[Precision],
+    *,
+    tol: float,
+    max_iter: int,
+    start: Array | None = None,
+) -> tuple[Array, Array, int]:
+    """Solve H W + P_s W = B for every precision of a path.
+
+    Parameters
+    ----------
+    problem : the data.
+    precisions : s precisions of one structure.
+    tol : relative gradient norm to reach.
+    max_iter : for conjugate gradients, where no exact factor exists.
+    start : (t, s, d) to begin with.
+
+    Returns
+    -------
+    W : (t, s, d)
+    residual : (s,) ||H W + P W - B|| / ||B||, 0 where B is 0
+    n_iter : int, 1 where the solve was exact
+    """
+    B = np.repeat(problem.cross[:, None, :], len(precisions), axis=1)
+    size = float(np.linalg.norm(problem.cross))
+    factor = factorise(problem.forms, precisions)
+    if factor is None:
+        W, n_iter = conjugate_gradients(problem, precisions, target=AIM * tol, max_iter=max_iter, start=start)
+        return W, _residual(problem, precisions, W, B, size), n_iter
+    if problem.coupling is not None:
+        factor = _coupled(factor, problem.coupling, len(precisions))
+    W = factor(B)
+    residual = _residual(problem, precisions, W, B, size)
+    if (residual > AIM * tol).any():
+        refined = W + factor(B - problem.apply(W) - apply_precisions(precisions, W))
+        better = _residual(problem, precisions, refined, B, size)
+        W = np.where((better < residual)[:, None], refined, W)
+        residual = np.minimum(better, residual)
+    return W, residual, 1
+
+
+def _coupled(factor: Factor, u: Array, strengths: int) -> Factor:
+    """The inverse of (blocks + P) - u u' from that of blocks + P, by Sherman and Morrison."""
+    U = np.repeat(u[:, None, :], strengths, axis=1)
+    solved = factor(U)
+    slack = 1.0 - np.einsum("tsd,tsd->s", U, solved)
+
+    def solve(B: Array) -> Array:
+        W = factor(B)
+        along = np.einsum("tsd,tsd->s", U, W)
+        # No slack: the intercept can be had from the features too, and the features' part is kept.
+        factor_ = np.divide(along, slack, out=np.zeros_like(along), where=slack > 1e-12)
+        return W + factor_[:, None] * solved
+
+    return solve
+
+
+def _residual(problem: Problem, precisions: Sequence[Precision], W: Array, B: Array, size: float) -> Array:
+    gradient = problem.apply(W) + apply_precisions(precisions, W) - B
+    return np.sqrt(np.einsum("tsd,tsd->s", gradient, gradient)) / (size or 1.0)

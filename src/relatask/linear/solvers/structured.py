@@ -1,0 +1,172 @@
+"""Exact inverses of blockdiag(G_k) + P x I, one per structure of P; each for several strengths at once.
+
+A factor is a function from right-hand sides (t, s, d) to solutions (t, s, d), slice s solved with the s-th precision.
+Where the matrix is singular the solution is the one of minimum norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from relatask.linear.forms import Array, Bucket, Forms
+from relatask.relations.edges import Edges, Elimination
+from relatask.relations.precision import Diagonal, LowRank, Precision
+
+Factor = Callable[[Array], Array]
+
+NULL = 1e-11
+"""Eigenvalues below this share of the largest possible one count as zero."""
+
+KRONECKER_TASKS = 3_000
+"""Up to this many tasks a dense eigendecomposition of P is worth its t^3."""
+
+
+def factorise(forms: Forms, precisions: Sequence[Precision]) -> Factor | None:
+    """Give the cheapest exact factor for these precisions of one structure, or None where there is none."""
+    first = precisions[0]
+    if all(isinstance(p, Diagonal) for p in precisions):
+        return _diagonal(forms, precisions)
+    complete = [complete_graph(p) for p in precisions]
+    if all(c is not None for c in complete):
+        return _complete(forms, [c for c in complete if c is not None])
+    if forms.shared is not None and first.n_tasks <= KRONECKER_TASKS:
+        return _kronecker(forms.shared, forms.n_features, precisions)
+    if isinstance(first, Edges) and forms.rank_bound >= forms.n_features and (order := first.elimination_order()):
+        return _forest(forms, order, [p for p in precisions if isinstance(p, Edges)])
+    return None
+
+
+def complete_graph(precision: Precision) -> tuple[float, float] | None:
+    """Give (ridge, pull) where P = ridge I + pull (I - 11'/t), else None."""
+    if not isinstance(precision, LowRank):
+        return None
+    base, t = precision.base[0], precision.n_tasks
+    column = precision.factor[:1]
+    if (precision.base != base).any() or (precision.factor != column).any():
+        return None
+    pull = -t * float(precision.weights @ np.square(column[0]))
+    ridge = base - pull
+    if pull < 0 or ridge < -NULL * base:
+        return None
+    # What cancels up to rounding is no ridge.
+    return (ridge if ridge > NULL * base else 0.0), pull
+
+
+def _diagonal(forms: Forms, precisions: Sequence[Precision]) -> Factor:
+    """Each task for itself."""
+    shift = np.stack([p.diagonal() for p in precisions], axis=1)
+    return lambda B: forms.spectrum.solve(shift, B)
+
+
+def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
+    """Every task is pulled to the mean m of all: eliminating the tasks leaves a (d, d) system for m.
+
+    With G' = G + ridge I the system is sum_k (G'_k + pull I)^-1 G'_k m = sum_k (G'_k + pull I)^-1 b_k, which unlike
+    Woodbury's identity loses no digits where P is singular.
+    """
+    spectrum, t = forms.spectrum, forms.n_tasks
+    ridge, pull = (np.array(values) for values in zip(*strengths, strict=True))
+    shift = np.broadcast_to(ridge + pull, (t, len(pull)))
+    inverses = np.stack([_pinv(spectrum.gain(r, p), t) for r, p in strengths])
+
+    def solve(B: Array) -> Array:
+        mean = np.einsum("sde,se->sd", inverses, spectrum.solve(shift, B).sum(0))
+        return spectrum.solve(shift, B + pull[:, None] * mean)
+
+    return solve
+
+
+def _kronecker(bucket: Bucket, d: int, precisions: Sequence[Precision]) -> Factor:
+    """All tasks share G: with C = diag(scale), the eigenvectors of C^-1/2 P C^-1/2 and of G solve everything."""
+    spectrum = bucket.spectrum()
+    values = spectrum.values[0] / bucket.scale[0]
+    vectors = spectrum.vectors[0]
+    root = np.sqrt(bucket.scale)
+    eigen = _eigen_path([p.dense() / np.multiply.outer(root, root) for p in precisions])
+    top = max(float(values.max(initial=0.0)), max(float(p[-1]) for p, _ in eigen))
+
+    def invert(total: Array) -> Array:
+        return np.divide(1.0, total, out=np.zeros_like(total), where=total > NULL * top)
+
+    def solve(B: Array) -> Array:
+        out = np.empty_like(B)
+        for s, (p, basis) in enumerate(eigen):
+            rotated = basis.T @ (B[:, s] / root[:, None])
+            inside = rotated @ vectors.T
+            solved = (inside * invert(p[:, None] + values)) @ vectors
+            if not spectrum.full:
+                solved += (rotated - inside @ vectors) * invert(p)[:, None]
+            out[:, s] = (basis @ solved) / root[:, None]
+        return out
+
+    return solve
+
+
+def _eigen_path(matrices: Sequence[Array]) -> list[tuple[Array, Array]]:
+    """Eigendecompositions of matrices; multiples of the first cost nothing."""
+    values, basis = np.linalg.eigh(matrices[0])
+    values = np.maximum(values, 0.0)
+    size = float(np.vdot(matrices[0], matrices[0]))
+    out = []
+    for matrix in matrices:
+        ratio = float(np.vdot(matrices[0], matrix)) / size if size else 0.0
+        if np.allclose(matrix, ratio * matrices[0], rtol=1e-13, atol=1e-14 * abs(ratio) * np.sqrt(size)):
+            out.append((ratio * values, basis))
+        else:
+            other, own = np.linalg.eigh(matrix)
+            out.append((np.maximum(other, 0.0), own))
+    return out
+
+
+def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges]) -> Factor:
+    """Block elimination from the leaves to the roots of a chain, a tree, or several.
+
+    A node that was eliminated leaves its parent the parallel sum a E (E + a I)^-1 of its own form E and the edge's
+    weight a, which is positive semidefinite by construction at every strength.
+    """
+    order, parent = elimination
+    d, strengths = forms.n_features, len(precisions)
+    weight = np.stack([_weight_to_parent(p, parent) for p in precisions], axis=1)
+    extra = np.stack([p.extra for p in precisions], axis=1)
+    effective = np.repeat(forms.dense()[:, None], strengths, axis=1)
+    effective[:, :, np.arange(d), np.arange(d)] += extra[:, :, None]
+    inverse = np.empty_like(effective)
+    eye = np.eye(d)
+    for k in order:
+        own, a = effective[k], weight[k][:, None, None]
+        if parent[k] < 0:
+            inverse[k] = [_pinv(matrix, float(np.trace(matrix))) for matrix in own]
+            continue
+        inverse[k] = np.linalg.inv(own + a * eye)
+        passed = a * (own @ inverse[k])
+        effective[parent[k]] += 0.5 * (passed + passed.swapaxes(1, 2))
+
+    def solve(B: Array) -> Array:
+        right, out = B.copy(), np.empty_like(B)
+        for k in order:
+            out[k] = np.einsum("sde,se->sd", inverse[k], right[k])
+            if parent[k] >= 0:
+                right[parent[k]] += weight[k][:, None] * out[k]
+        for k in order[::-1]:
+            if parent[k] >= 0:
+                out[k] += weight[k][:, None] * np.einsum("sde,se->sd", inverse[k], out[parent[k]])
+        return out
+
+    return solve
+
+
+def _weight_to_parent(precision: Edges, parent: Array) -> Array:
+    """(t,) weight of the edge from each node to its parent; 0 at the roots."""
+    up = parent[precision.i] == precision.j
+    child = np.where(up, precision.i, precision.j)
+    linked = up | (parent[precision.j] == precision.i)
+    return np.bincount(child[linked], precision.weight[linked], minlength=len(parent))
+
+
+def _pinv(matrix: Array, size: float) -> Array:
+    """Pseudo-inverse of a positive semidefinite matrix; eigenvalues below NULL * size count as zero."""
+    values, vectors = np.linalg.eigh(matrix)
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > NULL * size)
+    return (vectors * inverse) @ vectors.T

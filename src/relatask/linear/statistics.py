@@ -1,0 +1,274 @@
+"""Per-task sufficient statistics of the squared loss: one pass over the rows, and never a row again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.forms import Array, Bucket, Forms
+
+CHUNK = 65_536
+"""Rows of one task that are copied at a time."""
+
+THIN = 64
+"""From this many features on, a task of fewer than d/2 rows keeps its rows instead of a (d, d) Gram."""
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Weighted counts, means and centred second moments of every task.
+
+    Attributes
+    ----------
+    count : (t,) numbers of observed labels.
+    weight : (t,) sums of their weights, n_k.
+    mean_x, mean_y : (t, d), (t,) weighted means.
+    forms : centred Grams sum_i s_i (x_i - mean)(x_i - mean)'.
+    cross : (t, d) centred sum_i s_i (x_i - mean) (y_i - mean).
+    yy : (t,) centred sums of squares of y.
+    center, spread : (d,) mean and standard deviation of each column over all training rows.
+    """
+
+    count: NDArray[np.intp]
+    weight: Array
+    mean_x: Array
+    mean_y: Array
+    forms: Forms
+    cross: Array
+    yy: Array
+    center: Array
+    spread: Array
+
+    @property
+    def n_tasks(self) -> int:
+        """t."""
+        return len(self.weight)
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return self.mean_x.shape[1]
+
+    def scaled(self, scale: Array) -> Statistics:
+        """The statistics of the columns divided by (d,) `scale`."""
+        if (scale == 1).all():
+            return self
+        buckets = tuple(
+            replace(b, gram=b.gram / np.multiply.outer(scale, scale))
+            if b.gram is not None
+            else replace(b, rows=b.base / scale)
+            for b in self.forms.buckets
+        )
+        return replace(
+            self,
+            mean_x=self.mean_x / scale,
+            forms=replace(self.forms, buckets=buckets),
+            cross=self.cross / scale,
+            center=self.center / scale,
+            spread=self.spread / scale,
+        )
+
+
+def grouped(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, weights: Array | None = None) -> Statistics:
+    """Statistics of rows that each belong to one task.
+
+    Parameters
+    ----------
+    X : (n, d) float32 or float64; read once, a task's rows at a time.
+    y : (n,) without NaN.
+    codes : (n,) task of each row, 0 <= code < n_tasks.
+    n_tasks : t.
+    weights : (n,) positive, or None for 1.
+    """
+    d = X.shape[1]
+    order = np.argsort(codes.astype(np.min_scalar_type(max(n_tasks - 1, 0))), kind="stable")
+    count = np.bincount(codes, minlength=n_tasks)
+    ends = np.cumsum(count)
+    weight = count.astype(float) if weights is None else np.bincount(codes, weights, minlength=n_tasks)
+    thin = (count < d / 2) & (d > THIN) & (count > 0)
+    mean_x, mean_y = np.zeros((n_tasks, d)), np.zeros(n_tasks)
+    cross, yy = np.zeros((n_tasks, d)), np.zeros(n_tasks)
+    position = np.cumsum(~thin) - 1
+    grams = np.zeros((int((~thin).sum()), d, d))
+    few: dict[int, Array] = {}
+    for k in range(n_tasks):
+        index = order[ends[k] - count[k] : ends[k]]
+        if not count[k]:
+            continue  # A task without rows keeps its place, with zero moments.
+        if thin[k]:
+            mean_x[k], mean_y[k], few[k], cross[k], yy[k] = _rows(X, y, weights, index)
+        elif len(index) <= CHUNK:
+            mean_x[k], mean_y[k], yy[k] = _moments(X, y, weights, index, grams[position[k]], cross[k])
+        else:
+            _chunked(X, y, weights, index, k, mean_x, mean_y, grams[position[k]], cross, yy)
+    center, spread = _columns_from_tasks(weight, mean_x, grams, few)
+    forms = Forms(_buckets(grams, np.flatnonzero(~thin), few), n_tasks, d)
+    return Statistics(count, weight, mean_x, mean_y, forms, cross, yy, center, spread)
+
+
+def columns(X: NDArray, Y: Array, weights: Array | None = None) -> Statistics:
+    """Statistics of tasks that are columns of Y (n, t), NaN where a label is missing.
+
+    Tasks whose labels are observed on the same rows share one Gram.
+    """
+    observed = ~np.isnan(Y)
+    patterns, member = np.unique(observed.T, axis=0, return_inverse=True)
+    member = member.ravel()
+    if len(patterns) > 1:
+        return _columns_with_holes(X, Y, observed, patterns, member, weights)
+    rows = np.flatnonzero(patterns[0])
+    x, labels = (X, Y) if len(rows) == len(X) else (X[rows], Y[rows])
+    t, d = Y.shape[1], X.shape[1]
+    s = np.ones(len(rows)) if weights is None else weights[rows]
+    total = s.sum()
+    mean_x, mean_y = s @ x / total, s @ labels / total
+    root = np.sqrt(s)[:, None]
+    xc = (x - mean_x).astype(np.float64, copy=False)
+    yc = labels - mean_y
+    if weights is not None:
+        xc, yc = xc * root, yc * root
+    thin = d > THIN and len(rows) < d / 2
+    every, ones = np.arange(t), np.ones(t)
+    bucket = Bucket(every, ones, rows=xc[None]) if thin else Bucket(every, ones, gram=(xc.T @ xc)[None])
+    spread = np.sqrt(np.einsum("nd,nd->d", xc, xc) / total)
+    return Statistics(
+        count=np.full(t, len(rows)),
+        weight=np.full(t, total),
+        mean_x=np.tile(mean_x, (t, 1)),
+        mean_y=mean_y,
+        forms=Forms((bucket,), t, d),
+        cross=yc.T @ xc,
+        yy=np.einsum("nt,nt->t", yc, yc),
+        center=mean_x,
+        spread=_flat(spread, mean_x),
+    )
+
+
+def _columns_with_holes(
+    X: NDArray, Y: Array, observed: NDArray, patterns: NDArray, member: NDArray, weights: Array | None
+) -> Statistics:
+    """Each pattern of missing labels has its own rows; tasks of one pattern get copies of its Gram."""
+    t, d = Y.shape[1], X.shape[1]
+    mean_x, mean_y, cross, yy = np.zeros((t, d)), np.zeros(t), np.zeros((t, d)), np.zeros(t)
+    weight = np.zeros(t)
+    count = observed.sum(0)
+    grams: list[Array] = []
+    dense: list[int] = []
+    few: dict[int, Array] = {}
+    for p, pattern in enumerate(patterns):
+        rows, tasks = np.flatnonzero(pattern), np.flatnonzero(member == p)
+        if not len(rows):
+            dense.extend(tasks.tolist())
+            grams.extend([np.zeros((d, d))] * len(tasks))
+            continue  # A task without labels keeps its place, with zero moments.
+        x, s = X[rows].astype(np.float64), np.ones(len(rows)) if weights is None else weights[rows]
+        weight[tasks] = s.sum()
+        mean = s @ x / s.sum()
+        xc = (x - mean) * np.sqrt(s)[:, None]
+        labels = Y[np.ix_(rows, tasks)]
+        mean_x[tasks], mean_y[tasks] = mean, s @ labels / s.sum()
+        yc = (labels - mean_y[tasks]) * np.sqrt(s)[:, None]
+        cross[tasks], yy[tasks] = yc.T @ xc, np.einsum("nt,nt->t", yc, yc)
+        if d > THIN and len(rows) < d / 2:
+            few.update(dict.fromkeys(tasks.tolist(), xc))
+        else:
+            dense.extend(tasks.tolist())
+            grams.extend([xc.T @ xc] * len(tasks))
+    used = observed.any(1)
+    s = used.astype(float) if weights is None else np.where(used, weights, 0.0)
+    center = s @ X / s.sum()
+    spread = np.sqrt(s @ np.square(X - center) / s.sum())
+    order = np.argsort(dense)
+    stacked = np.stack(grams)[order] if grams else np.zeros((0, d, d))
+    forms = Forms(_buckets(stacked, np.asarray(dense, dtype=np.intp)[order], few), t, d)
+    return Statistics(count, weight, mean_x, mean_y, forms, cross, yy, center, _flat(spread, center))
+
+
+def _moments(
+    X: NDArray, y: Array, weights: Array | None, index: NDArray, gram: Array, cross: Array
+) -> tuple[Array, float, float]:
+    """Centred moments of some rows, written into `gram` and `cross`; returns the means and y'y."""
+    x, labels = X.take(index, 0).astype(np.float64, copy=False), y.take(index)
+    if weights is None:
+        mean, mean_y = np.add.reduce(x, 0) / len(index), float(np.add.reduce(labels) / len(index))
+        x -= mean
+        labels -= mean_y
+    else:
+        s = weights.take(index)
+        mean, mean_y = s @ x / s.sum(), float(s @ labels / s.sum())
+        root = np.sqrt(s)
+        x = (x - mean) * root[:, None]
+        labels = (labels - mean_y) * root
+    np.dot(x.T, x, out=gram)
+    np.dot(labels, x, out=cross)
+    return mean, mean_y, float(labels @ labels)
+
+
+def _rows(X: NDArray, y: Array, weights: Array | None, index: NDArray) -> tuple[Array, float, Array, Array, float]:
+    """Means, centred weighted rows, cross products and y'y of a task with few rows."""
+    x, labels = X.take(index, 0).astype(np.float64, copy=False), y.take(index)
+    s = np.ones(len(index)) if weights is None else weights.take(index)
+    mean, mean_y = s @ x / s.sum(), float(s @ labels / s.sum())
+    x = (x - mean) * np.sqrt(s)[:, None]
+    labels = (labels - mean_y) * np.sqrt(s)
+    return mean, mean_y, x, labels @ x, float(labels @ labels)
+
+
+def _chunked(
+    X: NDArray,
+    y: Array,
+    weights: Array | None,
+    index: NDArray,
+    k: int,
+    mean_x: Array,
+    mean_y: Array,
+    gram: Array,
+    cross: Array,
+    yy: Array,
+) -> None:
+    """A long task in pieces, merged by the update of Chan, Golub and LeVeque (1983)."""
+    total = 0.0
+    part_gram, part_cross = np.empty_like(gram), np.empty_like(cross[k])
+    for start in range(0, len(index), CHUNK):
+        part = index[start : start + CHUNK]
+        size = float(len(part)) if weights is None else float(weights[part].sum())
+        part_x, part_y, part_yy = _moments(X, y, weights, part, part_gram, part_cross)
+        step_x, step_y = part_x - mean_x[k], part_y - mean_y[k]
+        share = total * size / (total + size)
+        gram += part_gram + share * np.multiply.outer(step_x, step_x)
+        cross[k] += part_cross + share * step_x * step_y
+        yy[k] += part_yy + share * step_y**2
+        total += size
+        mean_x[k] += step_x * (size / total)
+        mean_y[k] += step_y * (size / total)
+
+
+def _columns_from_tasks(weight: Array, mean_x: Array, grams: Array, few: dict[int, Array]) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column over all rows, from the tasks' moments."""
+    total = weight.sum()
+    center = weight @ mean_x / total
+    square = np.einsum("kdd->d", grams) + weight @ np.square(mean_x - center)
+    for rows in few.values():
+        square = square + np.einsum("nd,nd->d", rows, rows)
+    return center, _flat(np.sqrt(square / total), center)
+
+
+def _flat(spread: Array, center: Array) -> Array:
+    """A spread that is only rounding is 0."""
+    return np.where(spread > 1e-13 * np.abs(center), spread, 0.0)
+
+
+def _buckets(grams: Array, tasks: NDArray, few: dict[int, Array]) -> tuple[Bucket, ...]:
+    """One bucket of Grams, and buckets of rows padded to the next power of two."""
+    buckets = [Bucket(np.asarray(tasks), np.ones(len(tasks)), gram=grams)] if len(tasks) else []
+    sizes: dict[int, list[int]] = {}
+    for k, rows in few.items():
+        sizes.setdefault(1 << (len(rows) - 1).bit_length(), []).append(k)
+    for size, members in sorted(sizes.items()):
+        padded = np.zeros((len(members), size, few[members[0]].shape[1]))
+        for slot, k in enumerate(members):
+            padded[slot, : len(few[k])] = few[k]
+        buckets.append(Bucket(np.asarray(members), np.ones(len(members)), rows=padded))
+    return tuple(buckets)
