@@ -29,6 +29,8 @@ POSITIVE, NEGATIVE = (0.16, 0.47, 0.76), (0.88, 0.46, 0.13)
 WIDTH = 760  # units of the SVG; one unit is one CSS pixel at full width
 TEXT = 12
 
+_TASK = re.compile(r"t\d+-\w+")
+
 
 @contextmanager
 def _settings() -> Iterator[None]:
@@ -121,14 +123,9 @@ def _inline(
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
-    body = _mark_tasks(body, tips)
-    body = _own_ids(body, name)
-    for colour, variable in _VARIABLES.items():
-        body = body.replace(colour, f"var(--{variable})")
-    body = re.sub(r"font-family:[^;\"]*;?\s*", "", body)
-    body = re.sub(r"font: (?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \1px", body)
-    body = re.sub(r"\s*\n\s*", "\n", body)
-    body = re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), body)
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
+    body = re.sub(r"<[^>]*>", lambda found: _own_tag(found.group(), name, used), body)
+    body = re.sub(r"\s*\n\s*", "\n", _mark_tasks(body, tips))
     extra = "".join(f' {key}="{escape(value)}"' for key, value in sorted(attributes.items()))
     return (
         f'<svg class="figure" id="{name}" role="img" aria-label="{escape(label)}" viewBox="0 0 {width:g} {height:g}" '
@@ -136,16 +133,29 @@ def _inline(
     )
 
 
+def _own_tag(tag: str, name: str, used: set[str]) -> str:
+    """One tag with the figure's own ids, the page's colours and fonts, and no more digits than a screen shows."""
+
+    def own_id(found: re.Match[str]) -> str:
+        known = found.group(1)
+        return f' id="{name}-{known}"' if known in used else found.group() if _TASK.fullmatch(known) else ""
+
+    tag = re.sub(r' id="([^"]*)"', own_id, tag)
+    tag = re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", tag)
+    for colour, variable in _VARIABLES.items():
+        tag = tag.replace(colour, f"var(--{variable})")
+    tag = re.sub(r"font-family:[^;\"]*;?\s*", "", tag)
+    tag = re.sub(r"font: (?:(bold|\d00) )?(?:\w+ )*?([\d.]+)px [^;\"]*", r"font-size: \2px; font-weight: \1", tag)
+    tag = tag.replace("; font-weight: ;", ";").replace('font-weight: "', '"')
+    if "base64" in tag:
+        return tag
+    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), tag)
+
+
 def _mark_tasks(body: str, tips: Mapping[int, str]) -> str:
     def mark(found: re.Match[str]) -> str:
-        task = int(found.group(1))
-        tip = f"<title>{escape(tips[task])}</title>" if task in tips else ""
-        return f'<g class="mark {found.group(2)}" data-task="{task}">{tip}'
+        task, part = int(found.group(1)), found.group(2)
+        tip = f"<title>{escape(tips[task])}</title>" if part in ("band", "name") and task in tips else ""
+        return f'<g class="mark {part}" data-task="{task}">{tip}'
 
     return re.sub(r'<g id="t(\d+)-(\w+)">', mark, body)
-
-
-def _own_ids(body: str, name: str) -> str:
-    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", body))
-    body = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m.group(1)}"' if m.group(1) in used else "", body)
-    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", body)

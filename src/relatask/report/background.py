@@ -1,0 +1,194 @@
+"""The other tables: relations and features, data, cost, strengths, checks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from relatask.measure.scores import ALL
+from relatask.report.figures.coefficients import largest, values_of
+from relatask.report.figures.relation import matrix
+from relatask.report.parts import Coefficients, TaskRelation
+from relatask.report.record import RunRecord
+from relatask.report.tables import Cell, Column, Row, Table, columns_to_rows, numbers, text
+from relatask.report.words import ABSENT, count, number, present, seconds
+
+PAIRS = 5
+
+
+def pairs_table(relation: TaskRelation) -> Table | None:
+    """The pairs of tasks that are most and least alike; None with fewer than three tasks."""
+    t = len(relation.tasks)
+    if t < 3:
+        return None
+    values = matrix(relation)
+    above, below = np.triu_indices(t, 1)
+    entries = values[above, below]
+    order = [int(k) for k in np.argsort(-entries, kind="stable") if np.isfinite(entries[k])]
+    size = min(PAIRS, len(order) // 2)
+    chosen = order[:size] + order[len(order) - size :]
+    said = ["closest"] * size + ["farthest"] * size
+    return Table(
+        "pairs",
+        f"The {count(size, 'pair')} of tasks that are closest and farthest apart.",
+        (Column("Pair", "text"), Column("Task", "text"), Column("Task", "text"), Column("Entry")),
+        columns_to_rows(
+            [
+                [text(word) for word in said],
+                [text(relation.tasks[above[k]]) for k in chosen],
+                [text(relation.tasks[below[k]]) for k in chosen],
+                numbers([float(entries[k]) for k in chosen], sign=relation.signed),
+            ]
+        ),
+    )
+
+
+def features_table(coefficients: Coefficients) -> Table:
+    """Per feature: mean over tasks, spread, extremes and with which tasks, and in how many tasks the sign agrees."""
+    values, order = values_of(coefficients), largest(coefficients)
+    mean, sd = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+    low, high = np.nanargmin(values, axis=0), np.nanargmax(values, axis=0)
+    agree = [int((np.sign(values[:, j]) == np.sign(mean[j])).sum()) for j in order]
+    everything = numbers([*(mean[j] for j in order), *(sd[j] for j in order)], sign=True)
+    digits = len(everything[0].text.partition(".")[2]) if everything else 2
+    extreme = [
+        [
+            Cell(f"{number(values[k[j], j], digits, sign=True)} {coefficients.tasks[k[j]]}", values[k[j], j])
+            for j in order
+        ]
+        for k in (low, high)
+    ]
+    return Table(
+        "features",
+        "Coefficients over the tasks, the largest features first.",
+        (
+            Column("Feature", "text"),
+            Column("Mean"),
+            Column("sd over tasks"),
+            Column("Lowest", "text"),
+            Column("Highest", "text"),
+            Column("Tasks of the mean's sign"),
+        ),
+        columns_to_rows(
+            [
+                [text(coefficients.features[j]) for j in order],
+                everything[: len(order)],
+                [Cell(number(sd[j], digits), float(sd[j])) for j in order],
+                *extreme,
+                [Cell(f"{n} of {len(values)}", n) for n in agree],
+            ]
+        ),
+    )
+
+
+def support_table(record: RunRecord) -> Table:
+    """Per task: labels, share missing, mean and spread of the target."""
+    rows = record.support
+    unit = f" ({record.unit})" if record.unit else ""
+    return Table(
+        "support",
+        "Observed labels per task, and the target's mean and standard deviation.",
+        (
+            Column("Task", "text"),
+            Column("Training labels"),
+            Column("Test labels"),
+            Column("Missing (%)"),
+            Column(f"Mean{unit}"),
+            Column(f"sd{unit}"),
+        ),
+        columns_to_rows(
+            [
+                [text(row.task) for row in rows],
+                numbers([row.train for row in rows]),
+                numbers([row.test for row in rows]),
+                numbers([row.missing for row in rows], scale=100),
+                numbers([row.mean for row in rows]),
+                numbers([row.sd for row in rows]),
+            ],
+            [row.task for row in rows],
+        ),
+    )
+
+
+def cost_table(record: RunRecord) -> Table:
+    """Per method: seconds a fit, fits, iterations, and the residual that certifies the solution."""
+    longest = max(present(row.seconds for row in record.costs), default=0.0)
+    rows = []
+    for row in record.costs:
+        share = (row.seconds or 0.0) / longest if longest else None
+        small = ABSENT if not present([row.residual]) else f"{row.residual:.0e}".replace("e-0", "e-").replace("-", "−")
+        rows.append(
+            Row(
+                (
+                    text(record.titled(row.method)),
+                    Cell(seconds(row.seconds), row.seconds, bar=share),
+                    Cell(number(row.fits), row.fits),
+                    Cell(number(row.iterations), row.iterations),
+                    Cell(small, row.residual),
+                ),
+                strong=row.method == record.main.name,
+            )
+        )
+    return Table(
+        "costs",
+        "Time of one fit, the choice of strengths included: mean over splits.",
+        (
+            Column("Method", "text"),
+            Column("Time of a fit"),
+            Column("Fits"),
+            Column("Iterations"),
+            Column("Residual", note="how far from the optimum, relative; zero at a solution"),
+        ),
+        tuple(rows),
+    )
+
+
+def strengths_table(record: RunRecord) -> Table:
+    """Per method and part: the strengths chosen, the median and the range over splits (and tasks, of many parts)."""
+    groups: dict[tuple[str, str], list[float | None]] = {}
+    parts = {
+        method.name: {row.part for row in record.strengths if row.method == method.name} for method in record.methods
+    }
+    for row in record.strengths:
+        part = row.part if len(parts.get(row.method, ())) <= 6 else f"{len(parts[row.method])} tasks, each its own"
+        groups.setdefault((row.method, part), []).append(row.value)
+    found = {key: present(values) for key, values in groups.items()}
+    return Table(
+        "strengths",
+        "Strengths chosen on training rows: median and range.",
+        (Column("Method", "text"), Column("Of", "text"), Column("Median"), Column("Lowest"), Column("Highest")),
+        tuple(
+            Row(
+                (
+                    text(record.titled(method)),
+                    text(part),
+                    *(
+                        Cell(number(value), value)
+                        for value in (
+                            (float(np.median(values)), min(values), max(values)) if values else (None, None, None)
+                        )
+                    ),
+                )
+            )
+            for (method, part), values in found.items()
+        ),
+    )
+
+
+def checks_table(record: RunRecord) -> Table:
+    """The coded findings, each with its remedy."""
+    return Table(
+        "checks",
+        f"{count(len(record.checks), 'finding')}, each with what to do about it.",
+        (Column("Code", "text"), Column("Task", "text"), Column("What was seen", "text"), Column("What to do", "text")),
+        tuple(
+            Row(
+                (
+                    text(check.code),
+                    text("all tasks" if check.task == ALL else check.task),
+                    text(check.message),
+                    text(check.remedy),
+                ),
+            )
+            for check in record.checks
+        ),
+    )
