@@ -211,7 +211,9 @@ def as_weights(values: Any, n: int) -> Array | None:
 def same_length(X: NDArray, y: Array, name: str) -> None:
     """Raise InputError unless X and y have one row each."""
     if len(X) != len(y):
-        raise InputError(f"X has {len(X)} rows, but {name} has {len(y)}; give one label, or one row of labels, per row.")
+        raise InputError(
+            f"X has {len(X)} rows, but {name} has {len(y)}; give one label, or one row of labels, per row."
+        )
 
 
 def check_names(names: Any, what: str) -> None:

@@ -192,7 +192,9 @@ class Spectrum:
             b, p = B[bucket.tasks], shift[bucket.tasks][:, :, None]
             coordinates = bucket.inside(b)
             total = bucket.values[:, None, :] + p
-            solved = np.divide(coordinates, total, out=np.zeros(np.broadcast_shapes(coordinates.shape, total.shape)), where=total > 0)
+            solved = np.divide(
+                coordinates, total, out=np.zeros(np.broadcast_shapes(coordinates.shape, total.shape)), where=total > 0
+            )
             solution = solved @ bucket.vectors
             if not bucket.full:
                 outside = b - coordinates @ bucket.vectors

@@ -28,9 +28,7 @@ class State:
     rho: float
 
 
-def admm(
-    objective: Objective, *, tol: float, max_iter: int, start: State | None = None
-) -> tuple[Solution, State]:
+def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None = None) -> tuple[Solution, State]:
     """Minimise the objective to a relative duality gap of `tol`.
 
     Returns

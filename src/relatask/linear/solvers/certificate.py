@@ -38,8 +38,10 @@ class Objective:
     def value(self, W: Array, product: Array | None = None) -> float:
         """The objective at W; `product` is `smooth_product(W)` where it is known."""
         product = self.smooth_product(W) if product is None else product
-        return 0.5 * float(np.vdot(W, product)) - float(np.vdot(self.problem.cross, W)) + (
-            self.problem.constant + self.penalty(W)
+        return (
+            0.5 * float(np.vdot(W, product))
+            - float(np.vdot(self.problem.cross, W))
+            + (self.problem.constant + self.penalty(W))
         )
 
     def bound_from_residual(self, W: Array, product: Array, split: Sequence[Array]) -> float:
