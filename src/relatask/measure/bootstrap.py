@@ -157,8 +157,8 @@ def _resampled(
         shift, square = sums(y) / np.maximum(n, 1), sums(y**2)
         sst = square - n * shift**2
         sst[sst <= 1e-12 * square] = 0.0  # one row drawn every time: a constant target, up to rounding
-        shared = {"n": np.broadcast_to(n, (draws, len(n))), "sst": sst, "mean": centre + shift}
+        drawn, mean = np.broadcast_to(n, (draws, len(n))), centre + shift
         yield (
-            Moments(sse=sums(ours**2), sae=sums(np.abs(ours)), **shared),
-            Moments(sse=sums(theirs**2), sae=sums(np.abs(theirs)), **shared),
+            Moments(drawn, sums(ours**2), sums(np.abs(ours)), sst, mean),
+            Moments(drawn, sums(theirs**2), sums(np.abs(theirs)), sst, mean),
         )

@@ -1,0 +1,65 @@
+"""The baselines that every comparison runs: each task alone, one pooled model, pooled slopes with own intercepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from relatask.notices import InputError
+
+BASELINES: dict[str, str] = {
+    "single": "each task alone: ridge on scaled columns, its strength chosen on training rows",
+    "single_raw": "each task alone: ridge on the columns as they are, its strength chosen on training rows",
+    "pooled": "one ridge model for all tasks",
+    "pooled_slopes": "common slopes with own intercepts: one ridge model, and a level for each task",
+}
+"""Every baseline by name, in words."""
+
+DEFAULT = ("single", "pooled", "pooled_slopes")
+
+
+def is_single(name: str) -> bool:
+    """Whether a baseline fits each task alone."""
+    return name.startswith("single")
+
+
+def build_baselines(
+    wanted: Sequence[str] | Mapping[str, Any], models: Mapping[str, Any], grouped: bool
+) -> dict[str, Any]:
+    """Build the baselines, with the weighting and scaling of the first multi-task model among the models.
+
+    Parameters
+    ----------
+    wanted : sequence of str, or {name: model}
+        Names in `BASELINES`, or models of one's own (a name that starts with "single" fits each task alone).
+    models : {name: model}
+        The models compared. One that has a baseline's name takes its place.
+    grouped : bool
+        Whether tasks are groups of rows; pooled slopes with own intercepts exist only then.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    if isinstance(wanted, Mapping):
+        return {name: model for name, model in wanted.items() if name not in models}
+    unknown = [name for name in wanted if name not in BASELINES]
+    if unknown or isinstance(wanted, str):
+        given = wanted if isinstance(wanted, str) else unknown
+        raise InputError(f"unknown baselines {given!r}; expected a sequence of {', '.join(BASELINES)}.")
+    names = [name for name in wanted if name not in models and (grouped or name != "pooled_slopes")]
+    return {name: _build(name, models) for name in names}
+
+
+def _build(name: str, models: Mapping[str, Any]) -> Any:
+    from relatask.linear import MultiTaskRegressor, PooledRegressor
+    from relatask.relations import Ridge
+
+    like = next((model for model in models.values() if isinstance(model, MultiTaskRegressor)), None)
+    same: dict[str, Any] = {"weighting": like.weighting, "standardize": like.standardize} if like is not None else {}
+    if name == "single":
+        return MultiTaskRegressor(Ridge("auto"), **same)
+    if name == "single_raw":
+        return MultiTaskRegressor(Ridge("auto"), **(same | {"standardize": False}))
+    return PooledRegressor("auto", intercept="common" if name == "pooled" else "free", **same)

@@ -1,0 +1,133 @@
+"""Cells: one method, split and seed, kept as a file, so that a killed study goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import uuid
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relatask.measure import Note
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a cell cost, and how its solver ended.
+
+    Parameters
+    ----------
+    method, split : str
+        The cell.
+    seed : int
+        The cell.
+    fit_seconds, predict_seconds : float
+        Wall-clock seconds.
+    n_iter : int, optional
+        Iterations of the solver, where the model says.
+    residual : float, optional
+        The model's optimality residual, where it says.
+    strengths : dict
+        Strengths that the model chose, by relation.
+    """
+
+    method: str
+    split: str
+    seed: int
+    fit_seconds: float
+    predict_seconds: float
+    n_iter: int | None = None
+    residual: float | None = None
+    strengths: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Predictions of a method on a split with a seed: (m,) arrays, one entry an observed test label.
+
+    Parameters
+    ----------
+    method, split : str
+        Which cell.
+    seed : int
+        Which cell.
+    row, code : (m,) int arrays
+        The row of the data and the position of the task.
+    y, prediction : (m,) float arrays
+        Label and prediction.
+    cost : Cost
+        Time, iterations, residual.
+    notes : tuple of Note
+        Warnings raised inside.
+    """
+
+    method: str
+    split: str
+    seed: int
+    row: Ints
+    code: Ints
+    y: Floats
+    prediction: Floats
+    cost: Cost
+    notes: tuple[Note, ...] = ()
+
+
+def cell_path(folder: Path, method: str, split: str, seed: int) -> Path:
+    """Give the file of a cell: readable, and different for methods whose names differ only in odd characters."""
+    word = re.sub(r"[^A-Za-z0-9_.]+", "_", method)[:40]
+    mark = hashlib.sha256(json.dumps([method, split, seed]).encode()).hexdigest()[:8]
+    return folder / f"{word}-{split}-{seed}-{mark}.npz"
+
+
+def save_cell(path: Path, cell: Cell, key: str) -> None:
+    """Write a cell whole or not at all."""
+    facts = json.dumps({"key": key, "cost": asdict(cell.cost), "notes": [asdict(note) for note in cell.notes]})
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".cell-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            arrays = {"row": cell.row, "code": cell.code, "y": cell.y, "prediction": cell.prediction}
+            np.savez(file, facts=np.frombuffer(facts.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load_cell(path: Path, method: str, split: str, seed: int, key: str) -> Cell | None:
+    """Read a cell; None where there is none, it belongs to other data, or it is damaged: it is then computed again."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            facts = json.loads(file["facts"].tobytes())
+            if facts["key"] != key:
+                return None
+            row, code, y, prediction = (file[name] for name in ("row", "code", "y", "prediction"))
+            notes = tuple(Note(**note) for note in facts["notes"])
+            return Cell(method, split, seed, row, code, y, prediction, Cost(**facts["cost"]), notes)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return None
+
+
+def fingerprint(*things: Any) -> str:
+    """Hash of values, arrays and estimators by content.
+
+    What cannot be pickled gets a hash of its own every time: it is then never taken for unchanged.
+    """
+    import pickle
+
+    import joblib
+
+    try:
+        return str(joblib.hash(things))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return uuid.uuid4().hex

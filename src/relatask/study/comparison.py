@@ -1,0 +1,291 @@
+"""compare: methods x splits x seeds, each beside its baselines, to one table of scores."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import relatask
+from relatask.measure import METRICS, Note, Scores, Support, evaluate
+from relatask.measure.metrics import OVERALL, known_metric, overall_metric, task_metric
+from relatask.notices import InputError, RelataskWarning
+from relatask.study.baselines import DEFAULT, build_baselines
+from relatask.study.cells import Cell, Cost, cell_path, load_cell, save_cell
+from relatask.study.fitting import random_states
+from relatask.study.jobs import CellName, cell_keys, computed
+from relatask.study.matrices import given_matrices
+from relatask.study.problem import Problem, problem
+from relatask.study.splits import Split, Splits, as_splits
+from relatask.study.study import Study
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell that is done, as `progress` gets it.
+
+    Parameters
+    ----------
+    method, split : str
+        The cell.
+    seed : int
+        The cell.
+    scores : Scores
+        Its rows.
+    cost : Cost
+        Seconds, iterations, residual.
+    notes : tuple of Note
+        Warnings raised inside.
+    reused : bool
+        Whether it was read from a file of an earlier run.
+    """
+
+    method: str
+    split: str
+    seed: int
+    scores: Scores
+    cost: Cost
+    notes: tuple[Note, ...]
+    reused: bool
+
+
+Progress = Callable[[int, int, Finished], None]
+
+
+def compare(
+    models: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    tasks: Any = None,
+    *,
+    splits: int | Splits | Sequence[tuple[npt.ArrayLike, npt.ArrayLike]] = 5,
+    seeds: int = 1,
+    metrics: Sequence[str] | None = None,
+    baselines: Sequence[str] | Mapping[str, Any] = DEFAULT,
+    folder: str | os.PathLike[str] | None = None,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+    sample_weight: Any = None,
+    encode: Any = None,
+    run: str = "",
+) -> Study:
+    """Compare models on the same splits with each other and with the baselines.
+
+    Parameters
+    ----------
+    models : {name: model}
+        Unfitted models with fit and predict, copied for every cell. Where `tasks` is given it is passed to models whose
+        fit and predict take it (also through a Pipeline or GridSearchCV); a plain scikit-learn regressor is fitted on
+        all rows as they are, without knowing the tasks. With column tasks a model gets y (n, t), NaN where a label
+        is missing.
+    X : (n, d) array, frame or table
+        Inputs.
+    y : (n,) with `tasks`, or (n, t)
+        Labels, NaN where missing. Rows without any label are neither trained nor tested on.
+    tasks : (n,) labels, optional
+        The task of each row; None means that the columns of y are the tasks.
+    splits : int, Splits, or list of (training rows, test rows)
+        An int means that many random 75/25 splits, drawn within each task.
+    seeds : int
+        Seeds 0, 1, ... for models that have a `random_state`; all others run once.
+    metrics : sequence of str, optional
+        Names in `relatask.measure.METRICS`; None computes all.
+    baselines : sequence of str, or {name: model}
+        Names in `relatask.study.BASELINES`; ``()`` switches them off. They use the same splits, encoding, weighting
+        and scaling as the first multi-task model, and choose their strengths on training rows as it does.
+    folder : path, optional
+        Where finished cells are kept, under ``cells/``: the same call goes on where it stopped. A cell is computed
+        again when data, model, split or version changed, or its file is damaged.
+    n_jobs : int
+        Processes (-1: one a core); the threads inside each are then limited to one.
+    progress : callable, optional
+        ``progress(done, total, finished)``, called in this process as each cell finishes.
+    sample_weight : (n,) array, optional
+        Weights for the fits; metrics are not weighted.
+    encode : object with fit and transform, optional
+        Turns rows of X into numbers; a copy is fitted on each split's training rows, once for all methods.
+    run : str
+        A name for the column `run` of the scores.
+
+    Returns
+    -------
+    Study
+        Scores, costs, predictions, notes; `Study.verdict()` says what they mean.
+
+    Raises
+    ------
+    InputError
+        For data, splits, metrics or baselines that cannot be used (see `relatask.study.problem`), or raised by a model.
+    CellError
+        Where a model fails otherwise; the message names method, split and seed.
+
+    Warns
+    -----
+    RelataskWarning
+        Once for each code that was raised inside the cells, with how often; `Study.notes` has them all.
+
+    Notes
+    -----
+    A task without a label in the training rows of a split is left out of that split, in all methods, and counted
+    (RT005).
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> rng = np.random.default_rng(0)
+    >>> X, tasks = rng.normal(size=(80, 3)), np.repeat(["a", "b"], 40)
+    >>> y = X @ [1.0, 2.0, 3.0] + rng.normal(size=80)
+    >>> study = compare({"ridge": Ridge()}, X, y, tasks, splits=3, baselines={"single_lazy": Ridge(alpha=100.0)})
+    >>> study.differences("ridge").overall.verdict
+    'helped'
+    """
+    data = problem(X, y, tasks, sample_weight)
+    names = [known_metric(name) for name in (metrics if metrics is not None else METRICS)]
+    if not names or not models:
+        raise InputError(f"{len(models)} models and {len(names)} metrics: give at least one of each.")
+    if not isinstance(seeds, int) or seeds < 1:
+        raise InputError(f"seeds={seeds!r} must be a whole number >= 1.")
+    beside = build_baselines(baselines, models, data.codes is not None)
+    methods = {str(name): model for name, model in models.items()} | beside
+    drawn = _usable(as_splits(splits).draw(data.labelled, data.split_codes(data.labelled), data.n_rows), data)
+    random = tuple(name for name, model in methods.items() if random_states(model))
+    wanted = [
+        (split.name, name, seed)
+        for split in drawn
+        for name in methods
+        for seed in range(seeds if name in random else 1)
+    ]
+    keys = cell_keys(data, encode, methods, drawn, wanted)
+
+    cells: dict[CellName, Cell] = {}
+    tables: dict[CellName, Scores] = {}
+    train_counts = {split.name: data.counts(split.train) for split in drawn}
+
+    def finish(cell: Cell, reused: bool) -> None:
+        name = (cell.split, cell.method, cell.seed)
+        cells[name], tables[name] = cell, _score(cell, data, names, train_counts[cell.split], run)
+        if progress is not None:
+            progress(len(cells), len(wanted), Finished(*_named(cell), tables[name], cell.cost, cell.notes, reused))
+
+    store = _open(folder)
+    if store is not None:
+        for split_name, method, seed in wanted:
+            path = cell_path(store, method, split_name, seed)
+            known = load_cell(path, method, split_name, seed, keys[split_name, method, seed])
+            if known is not None:
+                finish(known, True)
+    missing = [name for name in wanted if name not in cells]
+    for cell in computed(data, encode, methods, drawn, missing, n_jobs):
+        if store is not None:
+            save_cell(cell_path(store, *_named(cell)), cell, keys[cell.split, cell.method, cell.seed])
+        finish(cell, False)
+
+    ordered = tuple(cells[name] for name in wanted)
+    support = _support(data, drawn, train_counts)
+    _say_once(ordered, support)
+    metric = "rmse" if "rmse" in names else task_metric(names[0])
+    best = "explained_variance_within" if data.codes is not None or data.n_tasks == 1 else "r2_mean_of_tasks"
+    overall = best if best in names else next((name for name in names if name in OVERALL), overall_metric(metric))
+    return Study(
+        scores=Scores.concat([tables[name] for name in wanted]),
+        cells=ordered,
+        support=support,
+        tasks=data.labels,
+        models=tuple(str(name) for name in models),
+        baselines=tuple(beside),
+        random=random,
+        matrices=given_matrices(models),
+        settings={
+            "run": run,
+            "models": {name: repr(model) for name, model in methods.items()},
+            "splits": as_splits(splits).describe(),
+            "seeds": seeds,
+            "metrics": names,
+            "metric": metric,
+            "overall": overall,
+            "grouped": data.codes is not None,
+            "rows": data.n_rows,
+            "tasks": data.n_tasks,
+            "version": relatask.__version__,
+        },
+    )
+
+
+def _named(cell: Cell) -> tuple[str, str, int]:
+    return cell.method, cell.split, cell.seed
+
+
+def _usable(drawn: list[Split], data: Problem) -> list[Split]:
+    """Leave test rows of tasks without a training label out; every split must still have rows on both sides."""
+    found = []
+    for split in drawn:
+        test = split.test
+        if data.codes is not None:
+            test = test[data.counts(split.train)[data.codes[test]] > 0]
+        if not len(split.train) or not len(test):
+            raise InputError(
+                f"split {split.name}: {len(split.train)} training rows, and {len(test)} test rows of tasks that have "
+                "training rows; expected some of each. Were whole tasks held out?"
+            )
+        found.append(Split(split.name, split.train, test))
+    return found
+
+
+def _open(folder: str | os.PathLike[str] | None) -> Path | None:
+    if folder is None:
+        return None
+    store = Path(folder) / "cells"
+    store.mkdir(parents=True, exist_ok=True)
+    return store
+
+
+def _score(cell: Cell, data: Problem, metrics: list[str], n_train: npt.NDArray[np.int64], run: str) -> Scores:
+    rows = evaluate(cell.y, cell.prediction, cell.code, data.names, metrics, n_train)
+    facts = {"run": run, "method": cell.method, "seed": cell.seed, "split": cell.split}
+    return Scores.of(facts | row for row in rows)
+
+
+def _support(
+    data: Problem, drawn: list[Split], train_counts: Mapping[str, npt.NDArray[np.int64]]
+) -> tuple[Support, ...]:
+    train = np.array([train_counts[split.name] for split in drawn])
+    test = np.array([data.counts(split.test) for split in drawn])
+    scored = (train > 0) & (test > 0)
+    least_train, least_test = (np.where(scored, side, np.iinfo(np.int64).max).min(0) for side in (train, test))
+    some = np.asarray(scored.any(0))
+    total, constant = data.counts(np.arange(data.n_rows)), data.constant()
+    return tuple(
+        Support(
+            task=name,
+            n=int(total[k]),
+            min_train=int(least_train[k]) if some[k] else 0,
+            min_test=int(least_test[k]) if some[k] else 0,
+            absent=int((train[:, k] == 0).sum()),
+            untested=int(((test[:, k] == 0) & (train[:, k] > 0)).sum()),
+            constant=bool(constant[k]),
+        )
+        for k, name in enumerate(data.names)
+    )
+
+
+def _say_once(cells: tuple[Cell, ...], support: tuple[Support, ...]) -> None:
+    """Warn once for each kind of note, so that none is lost and none is said a hundred times."""
+    kinds: dict[str, list[Note]] = {}
+    for note in (note for cell in cells for note in cell.notes):
+        kinds.setdefault(note.code or note.message, []).append(note)
+    for notes in kinds.values():
+        first = notes[0]
+        where = {(note.method, note.split, note.seed) for note in notes}
+        text = f"in {len(where)} of {len(cells)} cells, first in {first.method} on {first.split}: {first.message}"
+        warnings.warn(RelataskWarning(text, code=first.code) if first.code else UserWarning(text), stacklevel=3)
+    absent = [task for task in support if task.absent]
+    if absent:
+        text = f"{len(absent)} tasks have no training label in some split and are not scored there: "
+        text += ", ".join(f"{task.task} ({task.absent})" for task in absent[:5])
+        warnings.warn(RelataskWarning(text, code="RT005"), stacklevel=3)

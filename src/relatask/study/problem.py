@@ -1,0 +1,179 @@
+"""The data of a study in one form, whether the tasks are groups of rows or columns of y."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relatask.measure import ALL
+from relatask.notices import InputError
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Inputs, labels and tasks, checked.
+
+    Parameters
+    ----------
+    X : array, frame or table with n rows
+        Inputs, as given.
+    y : (n,) or (n, t) float array
+        Labels, NaN where missing.
+    tasks : (n,) array, optional
+        The task label of each row; None where the columns of y are the tasks.
+    codes : (n,) int array, optional
+        The same as positions in `labels`.
+    labels : tuple of t labels
+        Sorted labels of groups, or the columns in order.
+    names : tuple of t str
+        The labels as text.
+    weight : (n,) float array, optional
+        Sample weights.
+    """
+
+    X: Any
+    y: Floats
+    tasks: npt.NDArray[Any] | None
+    codes: Ints | None
+    labels: tuple[Hashable, ...]
+    names: tuple[str, ...]
+    weight: Floats | None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, with or without a label."""
+        return len(self.y)
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks."""
+        return len(self.labels)
+
+    @property
+    def labelled(self) -> Ints:
+        """Rows with at least one observed label; no other row is trained or tested on."""
+        seen = ~np.isnan(self.y)
+        return np.flatnonzero(seen if self.y.ndim == 1 else seen.any(1))
+
+    def split_codes(self, rows: Ints) -> Ints:
+        """Tasks of rows for the drawing of splits: columns are split all at once."""
+        return np.zeros(len(rows), dtype=np.int64) if self.codes is None else self.codes[rows]
+
+    def counts(self, rows: Ints) -> Ints:
+        """Observed labels of each task among rows: (t,)."""
+        if self.codes is not None:
+            return np.bincount(self.codes[rows][~np.isnan(self.y[rows])], minlength=self.n_tasks)
+        return (~np.isnan(self.y[rows].reshape(len(rows), -1))).sum(0)
+
+    def constant(self) -> npt.NDArray[np.bool_]:
+        """Whether all observed labels of a task are equal: (t,)."""
+        if self.codes is None:
+            columns = self.y.reshape(self.n_rows, -1)
+            return np.array([len(np.unique(column[~np.isnan(column)])) <= 1 for column in columns.T])
+        seen = ~np.isnan(self.y)
+        low, high = np.full(self.n_tasks, np.inf), np.full(self.n_tasks, -np.inf)
+        np.minimum.at(low, self.codes[seen], self.y[seen])
+        np.maximum.at(high, self.codes[seen], self.y[seen])
+        return high <= low
+
+
+def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Problem:
+    """Check inputs, labels and tasks, and bring them to one form.
+
+    Raises
+    ------
+    InputError
+        For lengths that differ, labels that are not numbers or all missing, tasks without any label, two tasks of one
+        name, or weights that are not finite and >= 0.
+    """
+    values, columns = _labels(y)
+    if rows_of(X) != len(values):
+        raise InputError(f"X has {rows_of(X)} rows and y has {len(values)}; expected the same number.")
+    if not (~np.isnan(values)).any():
+        raise InputError("y holds no label: every value is NaN.")
+    grouping = codes = None
+    labels: tuple[Hashable, ...]
+    if tasks is not None:
+        if values.ndim != 1:
+            raise InputError(f"y has shape {values.shape} and tasks were given; with tasks y is (n,), without (n, t).")
+        grouping, codes, labels = _groups(tasks, len(values))
+    else:
+        labels = columns
+    weight = _weights(sample_weight, len(values))
+    found = Problem(X, values, grouping, codes, labels, tuple(str(label) for label in labels), weight)
+    doubled = (
+        sorted({name for name in found.names if found.names.count(name) > 1})
+        if len(set(found.names)) < len(found.names)
+        else []
+    )
+    if doubled or ALL in found.names:
+        raise InputError(f"task names must differ as text, and none may be {ALL!r}; given twice: {doubled}.")
+    empty = [name for name, count in zip(found.names, found.counts(np.arange(len(values))), strict=True) if not count]
+    if empty:
+        raise InputError(f"tasks without any label: {', '.join(empty[:5])}; leave them out or give them labels.")
+    return found
+
+
+def rows_of(X: Any) -> int:
+    """Number of rows of an array, a frame or a pyarrow table."""
+    if hasattr(X, "num_rows"):
+        return int(X.num_rows)
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def take(X: Any, rows: Ints) -> Any:
+    """Rows of an array, a sparse matrix, a pandas or polars frame, or a pyarrow table, by position."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if hasattr(X, "num_rows"):
+        return X.take(rows)
+    return X[rows]
+
+
+def _labels(y: Any) -> tuple[Floats, tuple[Hashable, ...]]:
+    names = getattr(y, "columns", None)
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"y does not convert to float ({error}); give numbers, NaN where a label is missing."
+        ) from error
+    if values.ndim not in (1, 2) or not values.size:
+        raise InputError(f"y has shape {values.shape}; expected (n,) or (n, t) with at least one value.")
+    if np.isinf(values).any():
+        raise InputError(f"y holds {int(np.isinf(values).sum())} infinite labels; a missing label is NaN.")
+    if values.ndim == 1:
+        return values, ("y",)
+    return values, tuple(names) if names is not None else tuple(range(values.shape[1]))
+
+
+def _groups(tasks: Any, n_rows: int) -> tuple[npt.NDArray[Any], Ints, tuple[Hashable, ...]]:
+    grouping = np.asarray(tasks)
+    if grouping.shape != (n_rows,):
+        raise InputError(f"tasks has shape {grouping.shape}; expected ({n_rows},), the task of each row.")
+    missing = grouping != grouping if grouping.dtype.kind in "fO" else np.zeros(n_rows, dtype=bool)
+    if grouping.dtype == object:
+        missing = missing | np.array([label is None for label in grouping])
+    if missing.any():
+        raise InputError(f"tasks holds {int(missing.sum())} missing labels; name the task of each row.")
+    try:
+        labels, codes = np.unique(grouping, return_inverse=True)
+    except TypeError as error:
+        raise InputError(f"task labels cannot be sorted ({error}); give labels of one type.") from error
+    return grouping, codes.astype(np.int64), tuple(labels.tolist())
+
+
+def _weights(sample_weight: Any, n_rows: int) -> Floats | None:
+    if sample_weight is None:
+        return None
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (n_rows,) or not np.isfinite(weight).all() or (weight < 0).any():
+        raise InputError(f"sample_weight {weight.shape} must be ({n_rows},) finite numbers >= 0.")
+    return weight

@@ -1,0 +1,237 @@
+"""Study: what a comparison found, with the questions a person asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relatask.measure import (
+    ALL,
+    Check,
+    DeltaM,
+    Differences,
+    Note,
+    Scores,
+    Support,
+    best_single,
+    bootstrap_differences,
+    check_convergence,
+    check_negative_transfer,
+    check_repeats,
+    check_support,
+    check_task_matrix,
+    delta_m,
+    differences,
+    verdict_words,
+)
+from relatask.measure.differences import scores_of
+from relatask.notices import InputError
+from relatask.study.baselines import is_single
+from relatask.study.cells import Cell, Cost
+from relatask.study.matrices import Kind
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """The result of `compare`.
+
+    Parameters
+    ----------
+    scores : Scores
+        Every metric of every method, split and seed, per task and over all tasks.
+    cells : tuple of Cell
+        One for each (split, method, seed): predictions, cost, notes.
+    support : tuple of Support
+        Labels of each task, and what the splits left of them.
+    tasks : tuple of t labels
+        Sorted labels of groups, or the columns in order; `Scores.task` holds them as text.
+    models, baselines : tuple of str
+        The methods compared, and those that ran beside them.
+    random : tuple of str
+        The methods that draw random numbers.
+    matrices : tuple of (method, kind, matrix)
+        Task matrices that the models were given.
+    settings : dict
+        What was asked for, in plain values.
+    """
+
+    scores: Scores
+    cells: tuple[Cell, ...]
+    support: tuple[Support, ...]
+    tasks: tuple[Any, ...]
+    models: tuple[str, ...]
+    baselines: tuple[str, ...]
+    random: tuple[str, ...]
+    matrices: tuple[tuple[str, Kind, Any], ...]
+    settings: dict[str, Any]
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods: models, then baselines."""
+        return self.models + self.baselines
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What each cell cost."""
+        return tuple(cell.cost for cell in self.cells)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Every warning raised inside a cell."""
+        return tuple(note for cell in self.cells for note in cell.notes)
+
+    @property
+    def singles(self) -> tuple[str, ...]:
+        """The baselines that fit each task alone, also a model of the user's that has such a baseline's name."""
+        return tuple(name for name in self.baselines if is_single(name))
+
+    @property
+    def single(self) -> str:
+        """The better single-task baseline overall.
+
+        Raises
+        ------
+        InputError
+            Where none ran.
+        """
+        if not self.singles:
+            raise InputError(
+                "no single-task baseline ran; leave `baselines` as it is, or name the baseline to compare."
+            )
+        return best_single(self.scores, self.singles, self.overall)
+
+    @property
+    def metric(self) -> str:
+        """The metric of a task that differences and verdicts use: rmse, or the first one asked for."""
+        return str(self.settings["metric"])
+
+    @property
+    def overall(self) -> str:
+        """The metric over all tasks that the verdict tells.
+
+        Explained variance within tasks for groups; the mean r2 of the tasks for columns, whose units may differ.
+        """
+        return str(self.settings["overall"])
+
+    def differences(
+        self,
+        method: str,
+        baseline: str | None = None,
+        metric: str | None = None,
+        *,
+        overall: str | None = None,
+        level: float = 0.05,
+    ) -> Differences:
+        """Compare a method with a baseline: over the splits, or with one split by the bootstrap of its test rows.
+
+        Parameters
+        ----------
+        method : str
+            One of `methods`.
+        baseline : str, optional
+            Another; None takes `single`.
+        metric, overall : str, optional
+            Of a task, and over all tasks; None takes `metric` and `overall` of the study.
+        level : float
+            One minus the coverage; the largest q of a verdict.
+        """
+        baseline = baseline if baseline is not None else self.single
+        metric = metric if metric is not None else self.metric
+        overall = overall if overall is not None else self.overall
+        if len(self.scores.splits) > 1:
+            return differences(self.scores, method, baseline, metric, overall=overall, level=level)
+        ours, theirs = self._first_cell(method), self._first_cell(baseline)
+        return bootstrap_differences(
+            ours.y,
+            ours.prediction,
+            theirs.prediction,
+            ours.code,
+            self.tasks,
+            metric,
+            method=method,
+            baseline=baseline,
+            overall=overall,
+            level=level,
+        )
+
+    def _first_cell(self, method: str) -> Cell:
+        """The cell of a method with its first seed, in a study of one split."""
+        scores_of(self.scores, method)
+        return next(cell for cell in self.cells if cell.method == method)
+
+    def delta_m(self, method: str, baseline: str | None = None, metric: str = "rmse") -> DeltaM:
+        """Mean over tasks of the relative reduction of the error; positive is better."""
+        return delta_m(self.scores, method, baseline if baseline is not None else self.single, metric)
+
+    def verdict(self, method: str | None = None) -> str:
+        """Say in words what a method (the first model if None) gained, and what a simpler one gains already."""
+        method = method if method is not None else self.models[0]
+        others = {"slopes": "pooled_slopes", "pooled": "pooled"}
+        ran = {part: name for part, name in others.items() if name in self.baselines and name != method}
+        found: dict[str, Differences] = {}
+        if "slopes" in ran:
+            found["slopes"] = self.differences(ran["slopes"])
+            found["beyond"] = self.differences(method, ran["slopes"])
+        if "pooled" in ran:
+            found["pooled"] = self.differences(method, ran["pooled"])
+        return verdict_words(self.differences(method), singles=self.singles, **found)
+
+    def checks(self) -> list[Check]:
+        """Every coded check: RT001 of each model, RT005, RT014, RT015, RT016."""
+        found: list[Check] = []
+        if self.singles:
+            for method in self.models:
+                found += check_negative_transfer(self.differences(method))
+        found += check_support(self.support)
+        found += check_repeats(self.scores, self.random)
+        found += check_convergence(self.notes)
+        for method, kind, matrix in self.matrices:
+            found += check_task_matrix(matrix, kind, method=method)
+        return found
+
+    def summary(self, metrics: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """Give each method's scores over all tasks: mean and standard deviation over the splits, and seconds of a fit.
+
+        Parameters
+        ----------
+        metrics : sequence of str, optional
+            Which; None takes all there are over all tasks.
+
+        Returns
+        -------
+        list of dict
+            With method, fit_seconds, and for each metric ``{"mean": ..., "sd": ...}`` (seeds averaged first).
+        """
+        whole = self.scores.where(task=ALL)
+        rows = []
+        for method in self.methods:
+            row: dict[str, Any] = {"method": method}
+            ours = whole.where(method=method)
+            for metric in metrics if metrics is not None else whole.metrics:
+                table = ours.where(metric=metric)
+                split_means = np.array([table.where(split=split).value.mean() for split in table.splits])
+                sd = float(split_means.std(ddof=1)) if len(split_means) > 1 else float("nan")
+                row[metric] = {"mean": float(split_means.mean()) if len(split_means) else float("nan"), "sd": sd}
+            row["fit_seconds"] = float(np.mean([cost.fit_seconds for cost in self.costs if cost.method == method]))
+            rows.append(row)
+        return rows
+
+    def predictions(self, method: str) -> Any:
+        """Give a method's predictions as a pyarrow.Table: split, seed, row, task, y, prediction."""
+        import pyarrow as pa
+
+        scores_of(self.scores, method)
+        cells = [cell for cell in self.cells if cell.method == method]
+        names = np.array([str(label) for label in self.tasks], dtype=object)
+        parts: Mapping[str, list[Any]] = {
+            "split": [np.full(len(cell.y), cell.split, dtype=object) for cell in cells],
+            "seed": [np.full(len(cell.y), cell.seed) for cell in cells],
+            "row": [cell.row for cell in cells],
+            "task": [names[cell.code] for cell in cells],
+            "y": [cell.y for cell in cells],
+            "prediction": [cell.prediction for cell in cells],
+        }
+        return pa.table({name: np.concatenate(values) for name, values in parts.items()})
