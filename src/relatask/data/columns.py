@@ -33,6 +33,15 @@ def kind_of(column: pa.ChunkedArray) -> str:
     return "time" if pa.types.is_temporal(type_) else "other"
 
 
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Give a column without dictionary encoding (pandas' and polars' categories)."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    # By hand: pyarrow has no cast for dictionaries of string views, which polars gives.
+    chunks = [_as_string(chunk.dictionary).take(chunk.indices) for chunk in column.chunks]
+    return pa.chunked_array(chunks, None if chunks else pa.string())
+
+
 def numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
     """Give a column as float64, missing values as NaN.
 
@@ -41,7 +50,7 @@ def numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
     InputError
         For text that is not a number, or an infinite value; the message names column and row (counted from 1).
     """
-    column = _plain(table.column(name))
+    column = plain(table.column(name))
     kind = kind_of(column)
     if kind == "text":
         column = _parse(column, name)
@@ -63,7 +72,7 @@ def texts(table: pa.Table, name: str) -> tuple[list[str | None], npt.NDArray[np.
     Whole numbers read the same whatever type holds them: 3 and 3.0 are both "3", so that a category survives a column
     that gained missing values.
     """
-    column = _plain(table.column(name))
+    column = plain(table.column(name))
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), None, column)
         whole = pc.drop_null(column)
@@ -80,12 +89,12 @@ def _fits(values: Any) -> bool:
     return bool(pc.all(pc.less(pc.abs(values), float(2**53))).as_py() is not False)
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+def _as_string(values: pa.Array) -> pa.Array:
+    return values.cast(pa.string()) if pa.types.is_string_view(values.type) else values
 
 
 def _observed(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    return ~np.isnan(np.asarray(_plain(column).cast(pa.float64()).to_numpy(), dtype=np.float64))
+    return ~np.isnan(np.asarray(plain(column).cast(pa.float64()).to_numpy(), dtype=np.float64))
 
 
 def _parse(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

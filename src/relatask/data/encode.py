@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -221,7 +221,7 @@ class TableEncoder:
         place = {column.name: k for k, column in enumerate(columns)}
         # Output columns stand in the order of the input columns; sorting is stable, so "age" precedes "age (missing)".
         self._order = sorted(range(len(blocks)), key=lambda k: place[blocks[k][0]])
-        self.feature_names_ = tuple(blocks[k][1] for k in self._order)
+        self.feature_names_ = _distinct(blocks[k][1] for k in self._order)
 
     def _refuse_missing(self, values: npt.NDArray[np.float64]) -> None:
         if self.impute == "none" and np.isnan(values).any():
@@ -235,3 +235,14 @@ class TableEncoder:
 def is_id_like(distinct: int, observed: int) -> bool:
     """Say whether a text column is names or free text: more than ten values, and differing in most rows."""
     return distinct > max(10, observed / 2)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Number repeated names: a category may itself be called "(other)", or a column "age (missing)"."""
+    seen: dict[str, None] = {}
+    for name in names:
+        unique, k = name, 2
+        while unique in seen:
+            unique, k = f"{name} [{k}]", k + 1
+        seen[unique] = None
+    return tuple(seen)

@@ -130,7 +130,7 @@ def task_labels(table: pa.Table, by: str) -> npt.NDArray[Any]:
     Raises
     ------
     InputError
-        Where a row has no task, or tasks are named by fractions or dates.
+        Where a row has no task, or tasks are named by numbers that are not whole.
     """
     need_columns(table, [by], "task column")
     column = table.column(by)
@@ -143,7 +143,7 @@ def task_labels(table: pa.Table, by: str) -> npt.NDArray[Any]:
             "Give every row a task, or remove these rows."
         )
     values, codes = texts(table, by)
-    if kind_of(column) == "number":
+    if kind_of(column) == "number" and not pa.types.is_boolean(column.type):
         if not all(str(value).lstrip("-").isdigit() for value in values):
             raise InputError(
                 f"task column {by!r} holds numbers that are not whole, such as {values[0]}. Name the column whose "

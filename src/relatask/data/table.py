@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from relatask.data.columns import plain
 from relatask.notices import InputError
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "?")
@@ -87,7 +88,8 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        For an unknown ending or a folder that does not exist or cannot be written.
+        For an unknown ending, a folder that does not exist or cannot be written, or columns that the format cannot
+        hold (lists in CSV).
 
     Examples
     --------
@@ -112,15 +114,19 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
         if kind == "parquet":
             pa.parquet.write_table(content, temporary)
         else:
+            # The CSV writer takes no dictionaries.
+            content = pa.table({name: plain(content.column(name)) for name in content.column_names})
             options = pa.csv.WriteOptions(delimiter="\t" if kind == "tsv" else ",")
             with pa.OSFile(str(temporary), "wb") as raw:
                 if ".gz" in file.suffixes:
                     raw = pa.CompressedOutputStream(raw, "gzip")
                 with raw:
-                    pa.csv.write_csv(_plain(content), raw, options)
+                    pa.csv.write_csv(content, raw, options)
         # mkstemp makes files that only their owner reads; a table is an ordinary file.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(file)
+    except pa.ArrowException as error:
+        raise InputError(f"{file}: the table cannot be written as {kind}: {_first_line(error)}.") from None
     finally:
         temporary.unlink(missing_ok=True)
     return file
@@ -239,7 +245,7 @@ def _read_csv(file: Path) -> pa.Table:
 
     try:
         # One block at a time: with threads pyarrow does not know the number of a bad row.
-        return pa.csv.read_csv(
+        table = pa.csv.read_csv(
             str(file),
             read_options=pa.csv.ReadOptions(use_threads=False),
             parse_options=pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=note),
@@ -255,6 +261,10 @@ def _read_csv(file: Path) -> pa.Table:
             ) from None
         advice = " Save it as UTF-8." if "UTF8" in str(error) else ""
         raise InputError(f"{file}: cannot be read as CSV: {_first_line(error)}.{advice}") from None
+    undecoded = [field.name for field in table.schema if pa.types.is_binary(field.type)]
+    if undecoded:
+        raise InputError(f"{file}: column {undecoded[0]!r} holds text that is not UTF-8. Save the file as UTF-8.")
+    return table
 
 
 def _delimiter(file: Path, head: bytes) -> str:
@@ -264,15 +274,6 @@ def _delimiter(file: Path, head: bytes) -> str:
     header = head.splitlines()[0].decode("utf-8", errors="replace")
     bare = "".join(header.split('"')[::2])
     return max(DELIMITERS, key=bare.count)
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Give the table with dictionary columns as plain text: the CSV writer takes no dictionaries."""
-    fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-        for field in table.schema
-    ]
-    return table.cast(pa.schema(fields))
 
 
 def _umask() -> int:
