@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from relatask.relations.edges import Edges, Elimination
+from relatask.relations.edges import Edges, Elimination, Mixed
 from relatask.relations.forms import TaskKernel, TaskPrecision, TraceForm
 from relatask.relations.norms import SharedSparsity, Sparse, TraceNorm
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
@@ -27,6 +27,7 @@ __all__ = [
     "Elimination",
     "Graph",
     "LowRank",
+    "Mixed",
     "Pairwise",
     "Precision",
     "Proximal",

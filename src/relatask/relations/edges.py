@@ -1,4 +1,4 @@
-"""The precision of a sparse task graph: one term per edge, and a diagonal."""
+"""The precision of a sparse task graph: one term per edge and a diagonal; and that plus a few vectors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy import linalg, sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
-from relatask.relations.precision import ZERO, Diagonal, Precision
+from relatask.relations.precision import ZERO, Dense, Diagonal, LowRank, Precision
 
 
 class Elimination(NamedTuple):
@@ -78,9 +78,11 @@ class Edges(Precision):
         return basis
 
     def plus(self, other: Precision) -> Precision | None:
-        """Add a diagonal or the edges of another graph."""
+        """Add a diagonal, a low-rank precision or the edges of another graph."""
         if isinstance(other, Diagonal):
             return Edges(self.i, self.j, self.weight, self.extra + other.values)
+        if isinstance(other, LowRank):
+            return Mixed(Edges(self.i, self.j, self.weight, self.extra + other.base), other.factor, other.weights)
         if isinstance(other, Edges):
             i, j = np.concatenate([self.i, other.i]), np.concatenate([self.j, other.j])
             weight = np.concatenate([self.weight, other.weight])
@@ -169,3 +171,66 @@ class Edges(Precision):
             return along
         shifted = sparse.csc_array(self.sparse + shift * sparse.eye_array(self.n_tasks))
         return splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}).solve
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed(Precision):
+    """A graph and a complete graph over the same tasks, without a (t, t) array: solved by Woodbury's identity.
+
+    P = E + F diag(weights) F' with E = `edges`, F = `factor` (t, r), `weights` (r,).
+    """
+
+    edges: Edges
+    factor: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def n_tasks(self) -> int:
+        """The number of tasks t."""
+        return self.edges.n_tasks
+
+    def apply(self, W: np.ndarray) -> np.ndarray:
+        """Give P W."""
+        return self.edges.apply(W) + self.factor @ (self.weights[:, None] * (self.factor.T @ W))
+
+    def dense(self) -> np.ndarray:
+        """Give P as an array."""
+        return self.edges.dense() + (self.factor * self.weights) @ self.factor.T
+
+    def diagonal(self) -> np.ndarray:
+        """Give the diagonal."""
+        return self.edges.diagonal() + (self.factor**2) @ self.weights
+
+    def scaled(self, c: float) -> Mixed:
+        """Give c P."""
+        return Mixed(self.edges.scaled(c), self.factor, c * self.weights)
+
+    def solve(self, shift: float, W: np.ndarray) -> np.ndarray:
+        """Give (shift I + P)^-1 W."""
+        solved, small = self._woodbury(shift)
+        start = self.edges.solve(shift, W)
+        return start - solved @ np.linalg.solve(small, self.weights[:, None] * (self.factor.T @ start))
+
+    def null_space(self) -> np.ndarray:
+        """Give a basis of the null space, from a problem of size r where the edges' diagonal is positive."""
+        if self.edges.extra.min() <= ZERO * self.diagonal().max():
+            return Dense(self.dense()).null_space()
+        solved, small = self._woodbury(0.0)
+        _, singular, Vt = np.linalg.svd(small)
+        return np.linalg.qr(solved @ Vt[singular <= ZERO * max(1.0, singular[0])].T)[0]
+
+    def plus(self, other: Precision) -> Precision | None:
+        """Add a diagonal, edges, a low-rank precision or another of this kind."""
+        if isinstance(other, Mixed):
+            return (self + other.edges) + LowRank(np.zeros(self.n_tasks), other.factor, other.weights)
+        if isinstance(other, LowRank):
+            factor = np.hstack([self.factor, other.factor])
+            edges = self.edges.plus(Diagonal(other.base))
+            weights = np.concatenate([self.weights, other.weights])
+        else:
+            factor, weights, edges = self.factor, self.weights, self.edges.plus(other)
+        return Mixed(edges, factor, weights) if isinstance(edges, Edges) else None
+
+    def _woodbury(self, shift: float) -> tuple[np.ndarray, np.ndarray]:
+        solved = self.edges.solve(shift, self.factor)
+        return solved, np.eye(len(self.weights)) + self.weights[:, None] * (self.factor.T @ solved)

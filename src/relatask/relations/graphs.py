@@ -12,9 +12,12 @@ import numpy as np
 from scipy import sparse
 
 from relatask.notices import InputError
-from relatask.relations.checks import check_size, check_square, symmetric
+from relatask.relations.checks import Array, check_size, check_square, like, symmetric
 
 Edge = tuple[Hashable, Hashable, float]
+
+# Differences along edges are formed for at most this many numbers at a time.
+_BLOCK = 2**22
 
 
 class Ends(NamedTuple):
@@ -74,6 +77,18 @@ def ends(owner: str, A: np.ndarray | sparse.csr_array | tuple[Edge, ...], n_task
     return Ends(np.minimum(first, second)[linked], np.maximum(first, second)[linked], weight[linked])
 
 
+def distances(W: Array, xp: Any, edges: Ends) -> Array:
+    """Give the sum over edges of weight ||w_i - w_j||^2, in blocks: many edges must not need much memory."""
+    total = xp.sum(W * 0)
+    block = max(1, _BLOCK // max(1, W.shape[1]))
+    for start in range(0, len(edges.weight), block):
+        i, j, weight = (part[start : start + block] for part in edges)
+        rows_i = xp.take(W, like(i, W, xp, integer=True), axis=0)
+        rows_j = xp.take(W, like(j, W, xp, integer=True), axis=0)
+        total = total + xp.sum(like(weight, W, xp) * xp.sum((rows_i - rows_j) ** 2, axis=1))
+    return total
+
+
 def bind_graph(owner: str, edges: tuple[Edge, ...], tasks: Sequence[Hashable]) -> sparse.csr_array:
     """Give labelled edges as a sparse (t, t) matrix over these tasks."""
     position = {task: k for k, task in enumerate(tasks)}
@@ -109,6 +124,15 @@ def bind_order(owner: str, order: tuple[Hashable, ...], tasks: Sequence[Hashable
     if left_out:
         raise InputError(f"{owner}: the order leaves out {_names(left_out)}; name every task once, or give order=None.")
     return Positions(position[label] for label in order)
+
+
+def check_length(owner: str, order: Sequence[Hashable], n_tasks: int) -> None:
+    """Raise InputError unless an order names as many tasks as there are."""
+    if len(order) != n_tasks:
+        raise InputError(
+            f"{owner}: the order has {len(order)} tasks, but there are {n_tasks}; name every task once, or give "
+            f"order=None."
+        )
 
 
 def as_positions(owner: str, labels: Sequence[Hashable], n_tasks: int) -> list[int]:

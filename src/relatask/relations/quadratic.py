@@ -16,15 +16,14 @@ from relatask.relations.graphs import (
     as_positions,
     bind_graph,
     bind_order,
+    check_length,
+    distances,
     ends,
     read_graph,
     read_order,
 )
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.relation import Quadratic
-
-# Differences along edges are formed for at most this many numbers at a time.
-_BLOCK = 2**22
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class Graph(Quadratic):
         """Give strength times the weighted sum of squared distances over ordered pairs of rows of W (t, d)."""
         W, xp = read_w(W, owner="Graph")
         edges = self._ends(W.shape[0])
-        return 2 * chosen("Graph", self.strength) * _distances(W, xp, edges)
+        return 2 * chosen("Graph", self.strength) * distances(W, xp, edges)
 
     def precision(self, n_tasks: int) -> Precision:
         """Give 4 strength (D - A): as edges, or dense where a matrix is mostly full."""
@@ -271,7 +270,7 @@ class Chain(Quadratic):
         if self.order is None:
             return self
         if isinstance(self.order, Positions):
-            check_size("Chain", "the order", len(self.order), len(tasks))
+            check_length("Chain", self.order, len(tasks))
             return self
         return replace(self, order=bind_order("Chain", tuple(self.order), tasks))
 
@@ -283,17 +282,5 @@ class Chain(Quadratic):
     def _rows(self, n_tasks: int) -> np.ndarray:
         if self.order is None:
             return np.arange(n_tasks)
-        check_size("Chain", "the order", len(self.order), n_tasks)
+        check_length("Chain", self.order, n_tasks)
         return np.array(as_positions("Chain", tuple(self.order), n_tasks), dtype=np.int64)
-
-
-def _distances(W: Array, xp: Any, edges: Ends) -> Array:
-    """Give the sum over edges of weight ||w_i - w_j||^2, in blocks: many edges must not need much memory."""
-    total = xp.sum(W * 0)
-    block = max(1, _BLOCK // max(1, W.shape[1]))
-    for start in range(0, len(edges.weight), block):
-        i, j, weight = (part[start : start + block] for part in edges)
-        rows_i = xp.take(W, like(i, W, xp, integer=True), axis=0)
-        rows_j = xp.take(W, like(j, W, xp, integer=True), axis=0)
-        total = total + xp.sum(like(weight, W, xp) * xp.sum((rows_i - rows_j) ** 2, axis=1))
-    return total

@@ -1,0 +1,370 @@
+"""Laws that every relation obeys, over all of the registry and sums of it."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import pickle
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relatask.notices import InputError
+from relatask.relations import (
+    Chain,
+    Diagonal,
+    Edges,
+    Graph,
+    LowRank,
+    Mixed,
+    Pairwise,
+    Proximal,
+    Quadratic,
+    Relation,
+    Ridge,
+    SharedSparsity,
+    Sparse,
+    Sum,
+    TaskKernel,
+    TaskPrecision,
+    TraceForm,
+    TraceNorm,
+    parameters,
+    parts,
+    registry,
+    split,
+    with_parameters,
+)
+
+QUADRATICS = sorted(name for name, kind in registry().items() if issubclass(kind, Quadratic))
+NORMS = sorted(name for name, kind in registry().items() if issubclass(kind, Proximal))
+SEEDS = st.integers(0, 2**32 - 1)
+SIZES = st.integers(1, 7)
+
+settings.register_profile("laws", deadline=None)  # machines differ; what is slow is seen elsewhere
+settings.load_profile("laws")
+
+
+def psd(t: int, rng: np.random.Generator) -> np.ndarray:
+    """A positive semidefinite matrix, of deficient rank more often than not."""
+    B = rng.normal(size=(t, rng.integers(1, t + 2)))
+    return B @ B.T
+
+
+def graph(t: int, rng: np.random.Generator) -> np.ndarray:
+    A = np.triu(rng.exponential(size=(t, t)) * (rng.random((t, t)) < rng.random()), 1)
+    return A + A.T
+
+
+def draw(name: str, t: int, rng: np.random.Generator) -> Relation:
+    """A random relation of this name for t tasks; one that is not known here is drawn as its example."""
+    s = float(rng.exponential())
+    if name == "Graph":
+        return Graph(graph(t, rng), s)
+    if name == "Chain":
+        return Chain(s, tuple(int(k) for k in rng.permutation(t)))
+    if name in ("TaskPrecision", "TraceForm"):
+        return registry()[name](psd(t, rng), s)
+    if name == "TaskKernel":
+        return TaskKernel(psd(t, rng), s, jitter=0.3)
+    if name in ("Ridge", "Pairwise", "TraceNorm", "SharedSparsity", "Sparse"):
+        return registry()[name](s)
+    return registry()[name].example(t)
+
+
+def draw_all(seed: int, t: int) -> list[Relation]:
+    """A random relation of every name, every example, and a sum of everything."""
+    rng = np.random.default_rng(seed)
+    single = [draw(name, t, rng) for name in registry()] + [kind.example(t) for kind in registry().values()]
+    return [*single, Sum(tuple(single)), Sum.example(t)]
+
+
+def w(seed: int, t: int, d: int = 4) -> np.ndarray:
+    rng = np.random.default_rng([seed, 1])
+    W = rng.normal(size=(t, d)) * 10.0 ** rng.integers(-3, 4)
+    return W * (rng.random((t, d)) < 0.8)
+
+
+def test_the_registry_holds_what_the_room_exports() -> None:
+    assert set(registry()) == {
+        *("Ridge", "Pairwise", "Graph", "Chain", "TaskPrecision", "TaskKernel", "TraceForm"),
+        *("TraceNorm", "SharedSparsity", "Sparse"),
+    }
+    for name, kind in registry().items():
+        assert kind.__name__ == name
+        assert kind.formula
+        assert kind.source
+        assert "Examples" in (kind.__doc__ or "")
+
+
+@given(SEEDS, SIZES)
+def test_zero_at_zero_and_nowhere_negative(seed: int, t: int) -> None:
+    W = w(seed, t)
+    for relation in draw_all(seed, t):
+        assert relation(np.zeros((t, 4))) == 0
+        assert relation(W) >= -1e-9 * (1 + np.sum(W * W))
+        assert np.ndim(relation(W)) == 0
+        assert relation.value(W) == relation(W)
+
+
+@given(SEEDS, SIZES, st.floats(0, 1))
+def test_convex_along_every_segment(seed: int, t: int, a: float) -> None:
+    V, W = w(seed, t), w(seed + 1, t)
+    for relation in draw_all(seed, t):
+        chord = a * relation(V) + (1 - a) * relation(W)
+        assert relation(a * V + (1 - a) * W) <= chord + 1e-9 * (1 + abs(chord))
+
+
+@given(SEEDS, SIZES, st.floats(-50, 50).filter(lambda c: abs(c) > 1e-3))
+def test_quadratics_are_of_degree_two_and_norms_of_degree_one(seed: int, t: int, c: float) -> None:
+    W = w(seed, t)
+    rng = np.random.default_rng(seed)
+    for name in registry():
+        relation = draw(name, t, rng)
+        power = 2 if isinstance(relation, Quadratic) else 1
+        assert relation(c * W) == pytest.approx(abs(c) ** power * relation(W), rel=1e-8, abs=1e-9 * (c * c + 1))
+
+
+def reordered(relation: Relation, order: np.ndarray) -> Relation:
+    """The same relation for tasks that stand in another order."""
+    if isinstance(relation, Sum):
+        return Sum(tuple(reordered(part, order) for part in relation.parts))
+    if isinstance(relation, Chain | Graph) and not isinstance(getattr(relation, "A", ()), np.ndarray):
+        return relation.bind(order.tolist())  # row r now holds the task labelled order[r]
+    for field in fields(relation):
+        matrix = getattr(relation, field.name)
+        if isinstance(matrix, np.ndarray):
+            return replace(relation, **{field.name: matrix[np.ix_(order, order)]})
+    return relation
+
+
+@given(SEEDS, SIZES)
+def test_the_order_of_tasks_does_not_matter(seed: int, t: int) -> None:
+    W = w(seed, t)
+    order = np.random.default_rng(seed).permutation(t)
+    for relation in draw_all(seed, t):
+        if isinstance(relation, Chain) and relation.order is None:
+            continue
+        assert reordered(relation, order)(W[order]) == pytest.approx(relation(W), rel=1e-9, abs=1e-9)
+
+
+@given(SEEDS, SIZES)
+def test_value_is_half_the_trace_with_the_precision(seed: int, t: int) -> None:
+    W = w(seed, t)
+    rng = np.random.default_rng(seed)
+    for relation in [draw(name, t, rng) for name in QUADRATICS]:
+        P = relation.precision(t).dense()
+        scale = np.abs(P).max() * np.sum(W * W)
+        assert relation(W) == pytest.approx(0.5 * np.trace(W.T @ P @ W), rel=1e-9, abs=1e-10 * scale)
+
+
+@given(SEEDS, SIZES, st.floats(-3, 2), st.integers(1, 3))
+def test_structured_precisions_do_what_dense_ones_do(seed: int, t: int, exponent: float, terms: int) -> None:
+    W, shift = w(seed, t), 10.0**exponent
+    rng = np.random.default_rng(seed)
+    chosen = [draw(str(rng.choice(QUADRATICS)), t, rng) for _ in range(terms)]
+    P, D = split(Sum(tuple(chosen)), t)[0], sum(part.precision(t).dense() for part in chosen)
+    assert P is not None
+    size = np.abs(D).max() + shift
+    assert P.n_tasks == t
+    np.testing.assert_allclose(P.dense(), D, atol=1e-12 * size)
+    np.testing.assert_allclose(P.diagonal(), np.diag(D), atol=1e-12 * size)
+    np.testing.assert_allclose(P.apply(W), D @ W, atol=1e-11 * size * (1 + np.abs(W).max()))
+    np.testing.assert_allclose(P.scaled(0.5).dense(), D / 2, atol=1e-12 * size)
+    for at in (shift, 2 * shift, shift):  # again and again: factors are kept
+        back = at * P.solve(at, W) + D @ P.solve(at, W)
+        np.testing.assert_allclose(back, W, atol=1e-8 * (1 + size / at) * (1e-3 + np.abs(W).max()))
+    close = {"rtol": 1e-6, "atol": 1e-6 * np.abs(W).max()}
+    np.testing.assert_allclose(P.scaled(3.0).solve(shift, W), np.linalg.solve(shift * np.eye(t) + 3 * D, W), **close)
+    N = P.null_space()
+    np.testing.assert_allclose(N.T @ N, np.eye(N.shape[1]), atol=1e-10)
+    np.testing.assert_allclose(D @ N, 0, atol=1e-8 * size)
+    assert N.shape[1] == t - np.linalg.matrix_rank(D, tol=1e-8 * size, hermitian=True)
+    again = pickle.loads(pickle.dumps(P))
+    np.testing.assert_allclose(again.solve(shift, W), P.solve(shift, W), **close)
+
+
+def test_sums_of_precisions_stay_structured() -> None:
+    ridge, pairwise, chain = (relation.precision(6) for relation in (Ridge(1.0), Pairwise(1.0), Chain(1.0)))
+    assert isinstance(ridge + ridge, Diagonal)
+    assert isinstance(ridge + pairwise, LowRank)
+    assert isinstance(pairwise + pairwise, LowRank)
+    assert isinstance(ridge + chain, Edges)
+    for total in (
+        chain + pairwise,
+        pairwise + chain,
+        chain + pairwise + chain,
+        (chain + pairwise) + (pairwise + chain),
+    ):
+        assert isinstance(total, Mixed)
+    twice = chain + Chain(1.0, order=tuple(range(6))).precision(6)
+    assert isinstance(twice, Edges)
+    assert twice.is_path
+    with pytest.raises(ValueError, match="6 and 5 tasks"):
+        ridge + Ridge(1.0).precision(5)
+
+
+def test_a_million_tasks_never_make_a_square() -> None:
+    t = 1_000_000
+    W = np.linspace(-1.0, 1.0, 2 * t).reshape(t, 2)
+    total = Ridge(0.1) + Pairwise(1e-6) + Chain(0.5)
+    assert np.isfinite(total(W))
+    P, norms = split(total, t)
+    assert norms == ()
+    assert total(W) == pytest.approx(0.5 * np.sum(W * P.apply(W)), rel=1e-9)
+    V = P.solve(0.7, W)
+    np.testing.assert_allclose(0.7 * V + P.apply(V), W, atol=1e-9)
+    assert Pairwise(1.0).precision(t).null_space().shape == (t, 1)
+    order, parent = Chain(1.0).precision(t).elimination_order()
+    assert len(order) == t
+    assert (parent == -1).sum() == 1
+
+
+@given(SEEDS, st.integers(1, 12))
+def test_forests_can_be_eliminated_leaves_first(seed: int, t: int) -> None:
+    rng = np.random.default_rng(seed)
+    name = rng.permutation(t)  # a random forest: every task may hang on one before it
+    links = [(int(name[k]), int(name[rng.integers(k)]), float(rng.exponential() + 0.1)) for k in range(1, t)]
+    kept = [link for link in links if rng.random() < 0.8]
+    P = Graph(tuple(kept), 0.25).precision(t)
+    assert isinstance(P, Edges)
+    assert P.is_forest
+    order, parent = P.elimination_order()
+    assert sorted(order) == list(range(t))
+    place = np.empty(t, dtype=int)
+    place[order] = np.arange(t)
+    assert all(parent[k] == -1 or place[parent[k]] > place[k] for k in range(t))
+    assert {frozenset((k, int(p))) for k, p in enumerate(parent) if p >= 0} == {frozenset(link[:2]) for link in kept}
+    if P.is_path:  # then neighbours in the order are neighbours in the chain, or there is a gap
+        assert all(parent[a] in (b, -1) for a, b in itertools.pairwise(order))
+
+
+def test_a_cycle_is_no_forest() -> None:
+    ring = Graph(((0, 1), (1, 2), (2, 0))).precision(3)
+    assert not ring.is_forest
+    assert ring.elimination_order() is None
+
+
+@given(SEEDS, SIZES, st.floats(1e-3, 1e2))
+def test_prox_minimises_what_it_says(seed: int, t: int, step: float) -> None:
+    W = w(seed, t)
+    rng = np.random.default_rng(seed)
+    for relation in [draw(name, t, rng) for name in registry()]:
+        if not isinstance(relation, Quadratic | Proximal):
+            continue
+        V = relation.prox(W, step)
+        G = (W - V) / step  # must be a subgradient at V
+        for U in (w(seed + 1, t), W, np.zeros_like(W), V + 1e-3 * rng.normal(size=V.shape)):
+            rounding = 1e-8 * np.abs(G).max() + 1e-13 * np.abs(W).max() / step
+            slack = (1e-8 + rounding * (1 + np.abs(U).max() + np.abs(V).max())) * W.size
+            assert relation(U) >= relation(V) + np.sum(G * (U - V)) - slack
+
+
+@given(SEEDS, SIZES, st.floats(1e-3, 1e2), st.sampled_from(NORMS))
+def test_moreau_and_the_dual_norm(seed: int, t: int, step: float, name: str) -> None:
+    Z, W = w(seed, t), w(seed + 1, t)
+    norm = registry()[name](1.0)
+    dual = float(norm.dual_norm(Z))
+    assert np.sum(Z * W) <= dual * norm(W) * (1 + 1e-9) + 1e-12
+    # Z - prox(Z) is Z's projection on the dual ball of radius step.
+    V = norm.prox(Z, step)
+    rest = Z - V
+    assert norm.dual_norm(rest) <= step * (1 + 1e-9) + 1e-13 * dual
+    assert np.sum(rest * V) == pytest.approx(step * norm(V), rel=1e-8, abs=1e-9 * np.sum(Z * Z))
+    # The prox is zero from the dual norm on, and not before.
+    if dual > 0:
+        assert np.abs(norm.prox(Z, dual * (1 + 1e-9))).max() <= 1e-12 * dual
+        assert norm.prox(Z, dual * 0.999).any()
+    assert with_parameters(norm, strength=7.0).dual_norm(Z) == norm.dual_norm(Z)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS, SIZES)
+def test_torch_agrees_and_differentiates(seed: int, t: int) -> None:
+    torch = pytest.importorskip("torch")
+    W = np.random.default_rng(seed).normal(size=(t, 3))
+    for relation in draw_all(seed, t):
+        leaf = torch.tensor(W, requires_grad=True)
+        value = relation(leaf)
+        assert value.shape == ()
+        assert value.dtype == torch.float64
+        assert value.item() == pytest.approx(relation(W), rel=1e-10, abs=1e-10)
+        single = relation(torch.tensor(W, dtype=torch.float32))
+        assert single.dtype == torch.float32
+        assert single.item() == pytest.approx(relation(W), rel=1e-4, abs=1e-4)
+        assert relation(W.astype(np.float32)).dtype == np.float32
+        if isinstance(relation, Quadratic):
+            (gradient,) = torch.autograd.grad(value, leaf)
+            np.testing.assert_allclose(gradient, relation.precision(t).apply(W), rtol=1e-8, atol=1e-9)
+        if isinstance(relation, Quadratic | Proximal):
+            np.testing.assert_allclose(relation.prox(torch.tensor(W), 0.3), relation.prox(W, 0.3), atol=1e-10)
+        if isinstance(relation, Proximal):
+            assert relation.dual_norm(torch.tensor(W)).item() == pytest.approx(relation.dual_norm(W))
+
+
+@pytest.mark.parametrize("name", sorted(registry()))
+def test_gradients_are_right_and_finite_where_the_relation_has_a_kink(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    relation = draw(name, 3, np.random.default_rng(0))
+    W = torch.tensor(np.random.default_rng(1).normal(size=(3, 4)), requires_grad=True)
+    assert torch.autograd.gradcheck(relation, (W,))
+    rank_one = torch.ones(3, 4, dtype=torch.float64)
+    sparse_row = torch.tensor([[0.0, 1.0, 0.0, 0.0]] * 3, dtype=torch.float64)
+    repeated = torch.eye(4, dtype=torch.float64)[:3]
+    for point in (torch.zeros(3, 4, dtype=torch.float64), rank_one, sparse_row, repeated, torch.zeros(3, 4)):
+        leaf = point.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(relation(leaf), leaf)
+        assert torch.isfinite(gradient).all()
+        if isinstance(relation, Proximal):  # a subgradient lies in the dual ball and carries the whole value
+            assert relation.dual_norm(gradient) <= relation.strength * (1 + 1e-6)
+            assert (gradient * point).sum().item() == pytest.approx(relation(point).item(), abs=1e-6)
+
+
+@given(SEEDS, SIZES)
+def test_relations_are_values(seed: int, t: int) -> None:
+    W = w(seed, t)
+    for relation in draw_all(seed, t):
+        before = relation(W)
+        for other in (copy.deepcopy(relation), copy.copy(relation), pickle.loads(pickle.dumps(relation))):
+            assert type(other) is type(relation)
+            assert other(W) == pytest.approx(before, rel=1e-12, abs=1e-12)
+        assert relation.given(W)(W) == pytest.approx(before, rel=1e-12)
+        assert relation.bind(list(range(t)))(W) == pytest.approx(before, rel=1e-12, abs=1e-12)
+        name = next(key for key in parameters(relation) if key.endswith("strength"))
+        stronger = with_parameters(relation, **{name: 1e3})
+        assert parameters(stronger)[name] == 1e3
+        assert relation(W) == before
+        with pytest.raises(AttributeError):
+            relation.strength = 2.0
+        with pytest.raises(InputError, match="has no parameter 'strenght'"):
+            with_parameters(relation, strenght=1.0)
+
+
+@given(SEEDS, SIZES)
+def test_sums_are_flat_named_and_add_up(seed: int, t: int) -> None:
+    W = w(seed, t)
+    members = [relation for relation in draw_all(seed, t) if not isinstance(relation, Sum)]
+    total = sum(members[1:], start=members[0])
+    assert isinstance(total, Sum)
+    assert total.parts == tuple(members) == parts(total)
+    assert len(set(total.names)) == len(members)
+    assert total(W) == pytest.approx(sum(float(part(W)) for part in members), rel=1e-9)
+    assert total.part("Ridge_2") == Ridge.example(t)
+    assert total.with_part("Ridge_2", Ridge(9.0)).part("Ridge_2") == Ridge(9.0)
+    assert split(total, t)[1] == tuple(part for part in members if isinstance(part, Proximal))
+
+
+def test_matrices_given_are_copied_and_cannot_be_written() -> None:
+    K = np.eye(3)
+    relation = TaskPrecision(K)
+    K[0, 0] = 100.0
+    assert relation.K[0, 0] == 1.0
+    assert not relation.K.flags.writeable
+    assert replace(relation, strength=2.0).K is relation.K
+    assert TraceForm(np.eye(2, dtype=int)).A.dtype == np.float64
+    assert SharedSparsity(1) == SharedSparsity(1.0)
+    assert hash(TraceNorm(1)) == hash(TraceNorm(1.0))
+    assert type(Sparse(np.float64(1.0)).strength) is float
