@@ -160,6 +160,10 @@ def test_bad_rows_at_predict() -> None:
         strict.transform({"x": [None, 1.0]})
 
 
+def test_long_integers_are_numbers() -> None:
+    assert TableEncoder().fit_transform({"x": [2**60 + 1, None, 0]})[0, 0] == 2.0**60
+
+
 def test_bad_settings() -> None:
     with pytest.raises(InputError, match="impute='zero' is unknown; expected one of median, mean, none"):
         TableEncoder(impute="zero")

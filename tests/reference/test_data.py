@@ -135,11 +135,11 @@ def test_diabetes_needs_no_file() -> None:
     data = load("diabetes")
     assert dict(zip(*np.unique(data.tasks, return_counts=True), strict=True)) == {
         "sex 1, 40 to 54": 103,
-        "sex 1, 55 and over": 61,
-        "sex 1, under 40": 71,
+        "sex 1, 55 to 79": 61,
+        "sex 1, 19 to 39": 71,
         "sex 2, 40 to 54": 67,
-        "sex 2, 55 and over": 94,
-        "sex 2, under 40": 46,
+        "sex 2, 55 to 79": 94,
+        "sex 2, 19 to 39": 46,
     }
     assert data.to_table().column_names == [*data.features, "group", "progression"]
 

@@ -56,7 +56,8 @@ def numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
         column = _parse(column, name)
     elif kind not in ("number", "empty"):
         raise InputError(f"column {name!r} holds {column.type}; expected numbers.")
-    values = np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+    # Not safe: integers above 2^53 (long codes) may be rounded rather than refused.
+    values = np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         raise InputError(

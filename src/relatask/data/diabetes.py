@@ -11,7 +11,7 @@ FEATURES = (
     *("age", "bmi", "blood_pressure", "total_cholesterol", "ldl", "hdl", "cholesterol_hdl_ratio"),
     *("log_triglycerides", "glucose"),
 )
-BANDS = ((0, 40, "under 40"), (40, 55, "40 to 54"), (55, 200, "55 and over"))
+BANDS = ((19, "19 to 39"), (40, "40 to 54"), (55, "55 to 79"))  # from this age on, and named so that names sort
 
 
 def load_diabetes(fetch: Fetch) -> Dataset:
@@ -28,8 +28,8 @@ def load_diabetes(fetch: Fetch) -> Dataset:
 
     content = carried(scaled=False)
     age, sex = content.data[:, 0], content.data[:, 1].astype(int)
-    band = np.digitize(age, [low for low, _, _ in BANDS[1:]])
-    labels = np.array([f"sex {s}, {BANDS[b][2]}" for s, b in zip(sex, band, strict=True)])
+    band = np.digitize(age, [low for low, _ in BANDS[1:]])
+    labels = np.array([f"sex {s}, {BANDS[b][1]}" for s, b in zip(sex, band, strict=True)])
     return Dataset(
         name="diabetes",
         X=np.delete(content.data, 1, axis=1).astype(np.float64),
