@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from relatask.cli.config import ModelConfig, RelationConfig
+from relatask.cli.config import (
+    GroupSplit,
+    KFoldSplit,
+    ModelConfig,
+    RandomSplit,
+    RelationConfig,
+    RunConfig,
+)
+from relatask.cli.problem import Problem
 from relatask.notices import InputError
 
 MODEL_SETTINGS = ("intercept", "weighting", "solver", "tol", "max_iter")
@@ -64,26 +72,63 @@ def check_relation_options(relation: RelationConfig, where: str) -> None:
 
 
 def build_relation(relations: Sequence[RelationConfig], folder: Path, tasks: Sequence[Any]) -> Any:
-    """Return the relation, or the sum of several; files are read relative to `folder`, in the order of `tasks`."""
-    made = None
+    """Return the relation, or the sum of several, for these tasks; files are read relative to `folder`."""
+    made: Any = None
     for config in relations:
         options = {key: _matrix(value, folder, f"{config.name}.{key}", tasks) for key, value in config.options.items()}
         if has_strength(relation_class(config.name)):
             options["strength"] = "auto" if config.strength is None else config.strength
         part = relation_class(config.name)(**options)
         made = part if made is None else made + part
-    return made
+    return made.bind(list(tasks))
 
 
-def build_model(model: ModelConfig, standardize: bool, folder: Path, tasks: Sequence[Any]) -> Any:
-    """Return the unfitted estimator that the configuration describes."""
+def build_model(config: RunConfig, folder: Path, tasks: Sequence[Any], model: ModelConfig | None = None) -> Any:
+    """Return the unfitted estimator that a configuration describes, or a variant of its model."""
     from relatask.linear import MultiTaskRegressor
 
+    model = config.model if model is None else model
     return MultiTaskRegressor(
         build_relation(model.relation, folder, tasks),
-        standardize=standardize,
+        standardize=config.features.standardize,
         **{key: getattr(model, key) for key in MODEL_SETTINGS},
     )
+
+
+def make_encoder(config: RunConfig) -> Any:
+    """Return the unfitted encoder of the inputs."""
+    from relatask.data import TableEncoder
+
+    features = config.features
+    return TableEncoder(features.categorical, max_categories=features.max_categories, impute=features.impute)
+
+
+def build_splits(config: RunConfig, problem: Problem) -> Any:
+    """Return the splits that a configuration describes."""
+    from relatask.study import splits
+
+    split = config.data.split
+    if isinstance(split, RandomSplit):
+        return splits.random(split.test, split.repeats, split.seed)
+    if isinstance(split, KFoldSplit):
+        return splits.kfold(split.k, split.repeats, split.seed)
+    assert problem.split_column is not None  # make_problem has read it
+    if isinstance(split, GroupSplit):
+        return splits.group(problem.split_column, split.k)
+    return splits.time(problem.split_column, split.k)
+
+
+def describe_splits(config: RunConfig, problem: Problem) -> str:
+    """Return in words how rows are divided."""
+    split = config.data.split
+    within = f", drawn within each {config.data.by}" if config.data.by else ""
+    if isinstance(split, RandomSplit):
+        return f"{split.repeats} random split{'s' * (split.repeats > 1)}, {100 * split.test:g}% for testing{within}"
+    if isinstance(split, KFoldSplit):
+        return f"{split.k} folds{f', {split.repeats} times' if split.repeats > 1 else ''}{within}"
+    if isinstance(split, GroupSplit):
+        return f"{split.k} folds of whole values of {split.column}"
+    return f"{split.k} splits forward in {split.column}"
 
 
 def method_name(model: ModelConfig) -> str:

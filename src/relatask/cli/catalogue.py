@@ -7,7 +7,7 @@ from typing import Any
 
 from relatask.cli import show
 from relatask.cli.build import options_of, relation_class
-from relatask.cli.config import BASELINES, RunConfig
+from relatask.cli.config import RunConfig
 
 
 def methods(name: str | None, *, as_json: bool) -> int:
@@ -24,6 +24,7 @@ def schema() -> int:
 def _list(as_json: bool) -> int:
     from relatask.measure import METRICS, WORDS
     from relatask.relations import registry
+    from relatask.study import BASELINES
 
     relations = [_facts(name, kind) for name, kind in registry().items() if name != "Sum"]
     metrics = [
@@ -37,14 +38,15 @@ def _list(as_json: bool) -> int:
     rows = [(fact["name"], fact["formula"], fact["solver"], fact["source"]) for fact in relations]
     out.print(show.table(("relation", "R(W)", "solver", "source"), rows, title="Relations (model.relation)", left=4))
     out.print(show.table(("baseline", "what it is"), list(BASELINES.items()), title="Baselines (baselines)", left=2))
-    rows = [(metric["name"], metric["better"], metric["words"]) for metric in metrics]
-    out.print(show.table(("metric", "better", "what it is"), rows, title="Metrics (tasks.NAME.metrics)", left=3))
+    words = [(metric["name"], metric["better"], metric["words"]) for metric in metrics]
+    out.print(show.table(("metric", "better", "what it is"), words, title="Metrics (tasks.NAME.metrics)", left=3))
     show.say("One in full: relatask methods Pairwise. Relations add up: relation: [{name: TraceNorm}, {name: Ridge}]")
     return 0
 
 
 def _one(name: str, as_json: bool) -> int:
     from relatask.measure import METRICS, WORDS
+    from relatask.study import BASELINES
 
     if name in BASELINES or name in METRICS:
         words = BASELINES.get(name) or WORDS.get(name, "")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
-BASELINES = {
-    "single": "each task alone, one strength for all, ridge",
-    "single_raw": "each task alone, features not standardised",
-    "pooled": "one model for all tasks, one intercept",
-    "pooled_slopes": "one set of slopes for all tasks, an own intercept each",
-}
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """End a sentence: with the nearest known name if there is one, otherwise with a full stop."""
+    lowered = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return f"; did you mean {lowered[near[0]]!r}?" if near else "."
 
 
 class Section(BaseModel):
@@ -20,68 +31,97 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class SplitConfig(Section):
-    """How rows are divided into training and test rows."""
+class RandomSplit(Section):
+    """Random rows, drawn within each task where tasks are groups."""
 
-    kind: Literal["random", "kfold", "group", "time"] = Field(
-        "random", description="random rows within each task, K folds, whole groups, or the last rows in time"
-    )
-    test: float = Field(0.25, gt=0, lt=1, description="share of rows held out (random, group, time)")
-    repeats: int = Field(10, ge=1, description="how many times (random, kfold, group) or cuts (time)")
-    folds: int = Field(5, ge=2, description="number of folds (kfold)")
-    column: str | None = Field(None, description="the column that holds the group or the time (group, time)")
-    seed: int = Field(0, ge=0, description="where the random numbers start")
+    kind: Literal["random"] = "random"
+    test: float = Field(default=0.25, gt=0, lt=1, description="share of each task's rows to test on")
+    repeats: int = Field(default=10, ge=1, description="how many splits")
+    seed: int = Field(default=0, ge=0, description="of the first split")
 
-    @model_validator(mode="after")
-    def _column_where_needed(self) -> SplitConfig:
-        if self.kind in ("group", "time") and self.column is None:
-            raise ValueError(f"kind: {self.kind} needs column: the name of the column that holds the {self.kind}")
-        if self.kind in ("random", "kfold") and self.column is not None:
-            raise ValueError(
-                f"column: {self.column} has no meaning with kind: {self.kind}; use kind: group or kind: time"
-            )
-        return self
+
+class KFoldSplit(Section):
+    """K folds within each task."""
+
+    kind: Literal["kfold"]
+    k: int = Field(default=5, ge=2, description="folds")
+    repeats: int = Field(default=1, ge=1, description="how many times")
+    seed: int = Field(default=0, ge=0, description="of the first repeat")
+
+
+class GroupSplit(Section):
+    """Whole groups (patients, sites) held out: rows of one group are never on both sides."""
+
+    kind: Literal["group"]
+    column: str = Field(description="the column that says which group a row belongs to")
+    k: int = Field(default=5, ge=2, description="folds")
+
+
+class TimeSplit(Section):
+    """Forward in time: each block of rows is tested by a model of all that lies before it."""
+
+    kind: Literal["time"]
+    column: str = Field(description="the column that rows are ordered by")
+    k: int = Field(default=5, ge=1, description="splits")
+
+
+def _kind(value: Any) -> Any:
+    """Return which split is meant; random if nothing is said."""
+    return value.get("kind", "random") if isinstance(value, dict) else getattr(value, "kind", "random")
+
+
+SplitConfig = Annotated[
+    Annotated[RandomSplit, Tag("random")]
+    | Annotated[KFoldSplit, Tag("kfold")]
+    | Annotated[GroupSplit, Tag("group")]
+    | Annotated[TimeSplit, Tag("time")],
+    Discriminator(_kind),
+]
 
 
 class DataConfig(Section):
     """Where the table is, and how it is divided."""
 
     path: str = Field(description="a CSV, TSV or Parquet file, relative to this configuration file")
-    by: str | None = Field(None, description="the column whose values are the tasks; leave out if tasks are columns")
-    split: SplitConfig = SplitConfig()
+    by: str | None = Field(
+        default=None, description="the column whose values are the tasks; leave out if tasks are columns"
+    )
+    split: SplitConfig = Field(default=RandomSplit(), description="how rows are divided")
 
 
 class FeaturesConfig(Section):
     """Which columns are inputs, and how they become numbers."""
 
-    include: tuple[str, ...] = Field(("*",), description="names or patterns (*, ?) of input columns")
-    exclude: tuple[str, ...] = Field((), description="names or patterns of columns left out")
+    include: tuple[str, ...] = Field(default=("*",), description="names or patterns (*, ?) of input columns")
+    exclude: tuple[str, ...] = Field(default=(), description="names or patterns of columns left out")
     categorical: Literal["auto"] | tuple[str, ...] = Field(
-        "auto", description="columns that hold categories; auto: those that are not numbers"
+        default="auto", description="columns of numbers that are categories; columns of text always are"
     )
-    impute: Literal["mean", "median", "most_frequent"] | None = Field(
-        None, description="what fills missing inputs, learned on training rows; null: missing inputs are an error"
+    max_categories: int = Field(default=30, ge=2, description="columns at most that one text column becomes")
+    impute: Literal["median", "mean", "none"] = Field(
+        default="none", description="what fills missing numbers, learned on training rows; none: they are an error"
     )
-    standardize: bool = Field(True, description="mean 0 and variance 1 per column, learned on training rows")
+    standardize: bool = Field(default=True, description="mean 0 and variance 1 per column, learned on training rows")
 
 
 class TaskConfig(Section):
     """One target."""
 
-    kind: Literal["regression"] = Field("regression", description="this version fits numbers")
-    target: str | None = Field(None, description="the column to predict; the task's own name if left out")
-    metrics: tuple[str, ...] = Field(("explained_variance_within", "rmse"), description="see `relatask methods`")
-    primary: bool = Field(False, description="the target whose first metric the verdict is about")
-    weight: float = Field(1.0, ge=0, description="multiplies the task's loss")
+    kind: Literal["regression"] = Field(default="regression", description="this version fits numbers")
+    target: str | None = Field(default=None, description="the column to predict; the task's own name if left out")
+    metrics: tuple[str, ...] = Field(
+        default=("explained_variance_within", "rmse"), description="see `relatask methods`"
+    )
+    primary: bool = Field(default=False, description="the target whose first metric the verdict is about")
 
     @field_validator("kind", mode="before")
     @classmethod
     def _kind_is_there(cls, kind: Any) -> Any:
         from relatask.tasks import KINDS
 
-        if kind in KINDS and kind != "regression":
+        if isinstance(kind, str) and kind in KINDS and kind != "regression":
             raise ValueError(
-                f"kind: {kind} is not there yet; this version trains linear models with squared loss. "
+                f"{kind!r} is not there yet: this version trains linear models with squared loss. "
                 "A 0/1 target may be fitted as kind: regression"
             )
         return kind
@@ -92,9 +132,9 @@ class RelationConfig(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str = Field("Pairwise", description="a relation from `relatask methods`")
+    name: str = Field(default="Pairwise", description="a relation from `relatask methods`")
     strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"] | None = Field(
-        None, description="a number >= 0, or auto: chosen by cross-validation within the training rows"
+        default=None, description="a number >= 0, or auto: chosen by cross-validation within the training rows"
     )
 
     @property
@@ -114,25 +154,29 @@ OneRelation = Annotated[RelationConfig, BeforeValidator(_named)]
 class ModelConfig(Section):
     """The model of all tasks together."""
 
-    kind: Literal["linear"] = Field("linear", description="this version trains linear models")
+    kind: Literal["linear"] = Field(default="linear", description="this version trains linear models")
     relation: tuple[OneRelation, ...] = Field(
-        (RelationConfig(name="Pairwise", strength="auto"),), description="one relation, or a list: their sum"
+        default=(RelationConfig(name="Pairwise", strength="auto"),), description="one relation, or a list: their sum"
     )
     weighting: Literal["sum", "task", "sample"] = Field(
-        "sample",
+        default="sample",
         description="weights of the losses: 1 per row (sum), 1 per task (task), t/N per row (sample)",
     )
-    intercept: Literal["free", "tied", "common", "none"] = Field("free", description="how the intercepts are shared")
-    solver: str = Field("auto", description="auto picks the cheapest exact one")
-    tol: float = Field(1e-6, gt=0, description="relative duality gap, or relative gradient, at which the solver stops")
-    max_iter: int = Field(10_000, ge=1, description="iterations at most")
+    intercept: Literal["free", "tied", "common", "none"] = Field(
+        default="free", description="how the intercepts are shared"
+    )
+    solver: str = Field(default="auto", description="auto picks the cheapest exact one")
+    tol: float = Field(
+        default=1e-6, gt=0, description="relative duality gap, or relative gradient, at which the solver stops"
+    )
+    max_iter: int = Field(default=10_000, ge=1, description="iterations at most")
 
     @field_validator("kind", mode="before")
     @classmethod
     def _kind_is_there(cls, kind: Any) -> Any:
         if isinstance(kind, str) and kind != "linear":
             raise ValueError(
-                f"kind: {kind} is not there yet: this version trains linear models only, so write kind: linear. "
+                f"{kind!r} is not there yet: this version trains linear models only, so write kind: linear. "
                 "Networks will come with the extra relatask[deep]; installing it changes nothing here today"
             )
         return kind
@@ -159,13 +203,14 @@ class OutputConfig(Section):
 class RunConfig(Section):
     """A run: data, features, tasks, model, baselines, output."""
 
-    version: Literal[1] = Field(1, description="of this format")
+    version: Literal[1] = Field(default=1, description="of this format")
     data: DataConfig
     features: FeaturesConfig = FeaturesConfig()
     tasks: dict[str, TaskConfig] = Field(min_length=1, description="name: how to learn it")
     model: ModelConfig = ModelConfig()
     baselines: tuple[Literal["single", "single_raw", "pooled", "pooled_slopes"], ...] = Field(
-        ("single", "pooled", "pooled_slopes"), description="what sharing is measured against; single is always run"
+        default=("single", "pooled", "pooled_slopes"),
+        description="what sharing is measured against; single is always run",
     )
     output: OutputConfig
 
@@ -178,6 +223,20 @@ class RunConfig(Section):
             if isinstance(name, bool):
                 raise ValueError(f"a task's name was read as {name}; put it in quotes")
         return {str(name): {} if task is None else task for name, task in tasks.items()}
+
+    @field_validator("tasks")
+    @classmethod
+    def _metrics_are_known(cls, tasks: dict[str, TaskConfig]) -> dict[str, TaskConfig]:
+        from relatask.measure import METRICS
+
+        for name, task in tasks.items():
+            for metric in task.metrics:
+                if metric not in METRICS:
+                    raise ValueError(
+                        f"{name}: there is no metric {metric!r}{did_you_mean(metric, METRICS)} "
+                        f"Expected some of: {', '.join(METRICS)}"
+                    )
+        return tasks
 
     @field_validator("baselines")
     @classmethod
@@ -209,7 +268,14 @@ class RunConfig(Section):
         return tuple(self.target(name) for name in self.tasks)
 
     @property
+    def split_column(self) -> str | None:
+        """The column that splits follow."""
+        split = self.data.split
+        return split.column if isinstance(split, (GroupSplit, TimeSplit)) else None
+
+    @property
     def metrics(self) -> tuple[str, ...]:
         """Every metric asked for, the primary task's first."""
+        first = "explained_variance_within" if self.data.by is not None else "r2_mean_of_tasks"
         tasks = sorted(self.tasks.values(), key=lambda task: not task.primary)
-        return tuple(dict.fromkeys(metric for task in tasks for metric in task.metrics))
+        return tuple(dict.fromkeys(metric for task in tasks for metric in task.metrics or (first, "rmse")))

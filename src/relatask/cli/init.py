@@ -31,7 +31,7 @@ def init(
     as_json: bool,
 ) -> int:
     """Write a configuration for a table and show the tasks that it has."""
-    from relatask.data import read_table
+    from relatask.data import infer, read_table
 
     output = Path(f"{_stem(data)}.yaml") if output is None else output
     if output.suffix.lower() not in (".yaml", ".yml"):
@@ -48,7 +48,8 @@ def init(
     table = read_table(data)
     need(table, targets, str(data), "--target")
     need(table, (by,) if by else (), str(data), "--by")
-    exclude = _not_inputs(table, {*targets, by})
+    found = infer(table, targets, by)
+    exclude = _not_inputs(found)
     config = _config(data, output, targets, by, table, exclude)
     problem = make_problem(table, config, str(data))
     rows = describe(problem)
@@ -56,9 +57,18 @@ def init(
     if not dry_run:
         write_text(output, text)
     if as_json:
-        show.print_json({"configuration": None if dry_run else str(output), "tasks": rows, "excluded": exclude})
+        show.print_json(
+            {
+                "configuration": None if dry_run else str(output),
+                "tasks": rows,
+                "excluded": exclude,
+                "leaks": [leak.what for leak in found.leaks],
+            }
+        )
     else:
         _show(data, output, problem, rows, exclude, table, by, text if dry_run else None)
+        for leak in found.leaks:
+            show.say(f"{leak.code}: {leak.what}. If it is not known before: features.exclude", style="yellow")
     return 0
 
 
@@ -142,24 +152,15 @@ def _stem(data: Path) -> str:
     return data.name.split(".")[0] or "run"
 
 
-def _not_inputs(table: pa.Table, taken: set[str | None]) -> dict[str, str]:
+def _not_inputs(found: Any) -> dict[str, str]:
     """Return columns that are no inputs for a linear model, and why."""
-    out = {}
-    for name in table.column_names:
-        kind, column = table.schema.field(name).type, table.column(name)
-        if name in taken:
-            continue
-        if pa.types.is_temporal(kind):
-            out[name] = "dates; to split by time: data.split {kind: time, column: " + name + "}"
-        elif pa.types.is_nested(kind) or pa.types.is_binary(kind):
-            out[name] = f"holds {kind}"
-        elif column.null_count == table.num_rows:
-            out[name] = "empty"
-        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            values = pc.count_distinct(column).as_py()
-            if values > max(20, table.num_rows // 5):
-                out[name] = f"{values:,} different texts, like a name or an identifier"
-    return out
+    words = {
+        "id-like": "differs in most rows, like a name",
+        "time": "dates; data.split: {kind: time, column: ...} can use them",
+        "empty": "has no value",
+        "other": "holds neither numbers nor text",
+    }
+    return {name: words.get(role, role) for name, role in found.left_out.items()}
 
 
 def _groupings(table: pa.Table, taken: set[str]) -> list[str]:
@@ -177,10 +178,11 @@ def _groupings(table: pa.Table, taken: set[str]) -> list[str]:
 def _config(
     data: Path, output: Path, targets: tuple[str, ...], by: str | None, table: pa.Table, exclude: dict[str, str]
 ) -> RunConfig:
+    metrics = ("r2_mean_of_tasks" if by is None else "explained_variance_within", "rmse")
     raw: dict[str, Any] = {
         "data": {"path": _relative(data, output), "by": by},
         "features": {"exclude": tuple(exclude)},
-        "tasks": {name: {"target": name, "primary": name == targets[0]} for name in targets},
+        "tasks": {name: {"target": name, "primary": name == targets[0], "metrics": metrics} for name in targets},
         "output": {"folder": f"runs/{_stem(data)}"},
     }
     inputs = [name for name in table.column_names if name not in {*targets, by, *exclude}]
@@ -218,10 +220,10 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         '  include: ["*"]  # every column but targets and the task column; patterns are allowed',
         f"  exclude: [{', '.join(_scalar(name) for name in exclude)}]"
         + (f"  # {'; '.join(f'{name}: {why}' for name, why in exclude.items())}" if exclude else ""),
-        "  categorical: auto  # columns that are not numbers; or a list of names",
+        "  categorical: auto  # text columns are categories; a list names columns of numbers that are, too",
     ]
-    if config.features.impute:
-        lines.append(f"  impute: {config.features.impute}  # some inputs are missing; learned on training rows")
+    holes = "some inputs are missing" if config.features.impute != "none" else "missing inputs are an error"
+    lines.append(f"  impute: {config.features.impute}  # {holes}; median or mean, learned on training rows")
     lines += ["  standardize: true  # learned on training rows", "tasks:"]
     for name, task in config.tasks.items():
         position = list(config.tasks).index(name)

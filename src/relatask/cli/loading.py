@@ -8,13 +8,28 @@ import tomllib
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from relatask.cli.config import RelationConfig, RunConfig
 from relatask.notices import InputError
+
+EXPECTED = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "string_type": "text (put it in quotes)",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
+}
 
 
 @dataclass(frozen=True)
@@ -187,57 +202,57 @@ def _explain_one(item: Any, raw: dict[str, Any]) -> tuple[str, str]:
     if kind == "extra_forbidden":
         prefix = "".join(f"{part}." for part in path[:-1])
         return dotted, f"is not a known key.{suggestion(path[-1], _keys(model), prefix)}"
+    if kind == "union_tag_invalid":
+        known = item["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"{dotted}.kind", f"{item['ctx']['tag']!r} is unknown.{suggestion(str(item['ctx']['tag']), known)}"
     if kind == "missing":
         field = model.model_fields.get(str(loc[-1])) if model else None
-        return ".".join([*path]), "is missing" + (f": {field.description}." if field and field.description else ".")
+        return dotted, "is missing" + (f": {field.description}." if field and field.description else ".")
     if kind == "value_error":
         return dotted, f"{item['ctx']['error']}."
     if kind == "literal_error" and isinstance(given, str):
         choices = [text.strip(" '") for text in item["ctx"]["expected"].replace(" or ", ",").split(",")]
         near = suggestion(given, choices) if len(choices) > 1 else ""
-        return dotted, f"expected {item['ctx']['expected']}{'.' + near if 'Did' in near else ''}; got {given!r}"
-    return dotted, f"{item['msg'][0].lower()}{item['msg'][1:]}; got {given!r}"
+        return dotted, f"expected {item['ctx']['expected']}; got {given!r}{'.' + near if 'Did' in near else ''}"
+    words = EXPECTED.get(kind, item["msg"][0].lower() + item["msg"][1:])
+    return dotted, f"expected {words}; got {given!r}" if kind in EXPECTED else f"{words}; got {given!r}"
 
 
 def _walk(loc: tuple[Any, ...], raw: Any) -> tuple[type[BaseModel] | None, list[str]]:
     """Follow a location through the raw values: the model that holds its last key, and the path without union tags."""
-    model: type[BaseModel] | None = RunConfig
+    models: list[type[BaseModel]] = [RunConfig]
     here, path = raw, []
     for depth, part in enumerate(loc):
         last = depth == len(loc) - 1
         if isinstance(part, int) and not isinstance(here, (list, tuple)):
             continue  # a single relation is read as a list of one
-        known = isinstance(here, dict) and (part in here or str(part) in {str(key) for key in here})
-        inside = isinstance(part, int) and isinstance(here, (list, tuple)) and part < len(here)
-        if not (known or inside) and not (last and isinstance(here, dict)):
-            break
-        path.append(str(part))
-        if known:
-            here = next(value for key, value in here.items() if str(key) == str(part))
-        elif inside:
+        keys = {str(key): key for key in here} if isinstance(here, dict) else {}
+        if str(part) in keys or (last and isinstance(here, dict)):
+            path.append(str(part))
+            here = here.get(keys.get(str(part)))
+            models = models if last else _below(models, part)
+        elif isinstance(part, int) and isinstance(here, (list, tuple)) and part < len(here):
+            path.append(str(part))
             here = here[part]
-        if not last:
-            model = _section(model, part)
-    return model, path
+        else:  # a union's tag
+            models = [model for model in models if model.model_fields["kind"].annotation == Literal[part]] or models
+    return (models[0] if models else None), path
 
 
-def _section(model: type[BaseModel] | None, part: Hashable) -> type[BaseModel] | None:
-    """Return the model below a key: of a field, of a mapping's values, of a list's items."""
-    if model is None or not isinstance(part, str) or part not in model.model_fields:
-        return model
-    return _model_in(model.model_fields[part].annotation)
+def _below(models: list[type[BaseModel]], part: Any) -> list[type[BaseModel]]:
+    """Return the models below a key: of a field, of a mapping's values, of a list's items."""
+    found = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+    return [below for annotation in found for below in _models_in(annotation)] if found else models
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for argument in get_args(annotation) if (found := _model_in(argument))), None)
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]
 
 
 def _keys(model: type[BaseModel] | None) -> list[str]:
-    if model is None or model is RelationConfig:
-        return []
-    return list(model.model_fields)
+    return [] if model is None or model is RelationConfig else list(model.model_fields)
 
 
 def _one_line(error: Exception) -> str:

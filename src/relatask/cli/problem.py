@@ -34,6 +34,11 @@ class Problem:
         """How many rows."""
         return self.inputs.num_rows
 
+    @property
+    def labels(self) -> Any:
+        """The labels as models take them: (n,) beside `tasks`, or (n, t) with the names of the tasks."""
+        return self.y if self.tasks is not None else Columns(self.y, self.names)
+
 
 def read_problem(loaded: Loaded) -> Problem:
     """Read the table that a configuration names, and take it apart."""
@@ -63,7 +68,7 @@ def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
                 f"{source}: {config.data.by} = {listed(empty)}: no label in {config.targets[0]!r}. "
                 "Remove these rows, or give at least one label to each task."
             )
-    column = config.data.split.column
+    column = config.split_column
     if column is not None:
         need(table, (column,), source, "data.split.column")
     along = None if column is None else np.asarray(table.column(column).to_pylist())
@@ -85,8 +90,8 @@ def input_columns(columns: list[str], config: RunConfig, source: str) -> list[st
     for pattern in include:
         if pattern in taken:
             raise InputError(f"{source}: features.include names {pattern!r}, which is a target or the task column.")
-    if config.data.split.column not in include:
-        taken.add(config.data.split.column)
+    if config.split_column not in include:
+        taken.add(config.split_column)
     kept = [
         name
         for name in columns
@@ -136,23 +141,32 @@ def label_column(table: pa.Table, name: str, source: str) -> np.ndarray:
 
 def task_column(table: pa.Table, name: str, source: str) -> np.ndarray:
     """Return the labels of the tasks, one per row: integers where they are, else text."""
+    from relatask.data import task_labels
+
     need(table, (name,), source, "data.by")
-    column = table.column(name)
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if column.null_count:
-        row = column.is_null().to_pylist().index(True)
-        raise InputError(
-            f"{source}: the task column {name!r} is empty in {column.null_count:,} rows (first: row {row + 1}); "
-            "every row belongs to a task. Fill or remove these rows."
-        )
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy(), dtype=np.int64)
-    if pa.types.is_floating(column.type):
-        values = np.asarray(column.to_numpy())
-        if np.isfinite(values).all() and (values == np.round(values)).all():
-            return values.astype(np.int64)
-    return np.asarray([str(value) for value in column.to_pylist()])
+    try:
+        return task_labels(table, name)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Labels (n, t) that know the names of their columns, as frames do."""
+
+    values: np.ndarray
+    columns: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and tasks."""
+        return self.values.shape
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype, copy=True if copy is None else copy)
 
 
 def sha256(path: Path) -> str:

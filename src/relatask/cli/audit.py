@@ -1,0 +1,153 @@
+"""What can be seen in the data before anything is trained: support, leaks between targets, what is not determined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from relatask.cli.problem import Problem
+from relatask.cli.show import listed, plural
+from relatask.measure import ALL, Check
+
+Floats = npt.NDArray[np.float64]
+FEW = 5
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Parameters
+    ----------
+    support : list of dict
+        A row per task: labels, and the fewest training and test labels of any split.
+    overlap : (t, t) int array or None
+        Rows in which both targets have a label; None where tasks are groups.
+    problems : list of Check
+        What should be looked at before training.
+    notes : list of Check
+        What is worth knowing.
+    """
+
+    support: list[dict[str, Any]]
+    overlap: npt.NDArray[np.int64] | None
+    problems: list[Check]
+    notes: list[Check]
+
+
+def audit(problem: Problem, X: Floats, features: tuple[str, ...], splits: list[Any], leaks: Sequence[Any]) -> Audit:
+    """Look at labels, splits and inputs; X (n, d) is encoded, `leaks` are what `relatask.data.infer` found."""
+    seen = ~np.isnan(problem.y)
+    support = _support(problem, seen, splits)
+    problems = [*_few(support), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
+    notes = [*_undetermined(problem, X, features)]
+    if len(splits) == 1:
+        notes.append(
+            Check(
+                "RT014", ALL, "one split only: intervals cover the noise of its test rows alone.", "Use more repeats."
+            )
+        )
+    overlap = None if problem.tasks is not None else seen.T.astype(np.int64) @ seen.astype(np.int64)
+    return Audit(support, overlap, problems, notes)
+
+
+def _support(problem: Problem, seen: npt.NDArray[np.bool_], splits: list[Any]) -> list[dict[str, Any]]:
+    counts = _counter(problem, seen)
+    everything = counts(np.arange(problem.rows))
+    train = np.array([counts(split.train) for split in splits])
+    test = np.array([counts(split.test) for split in splits])
+    return [
+        {
+            "task": str(name),
+            "labels": int(everything[k]),
+            "min_train": int(train[:, k].min()),
+            "min_test": int(test[:, k].min()),
+            "without_train": int((train[:, k] == 0).sum()),
+            "without_test": int((test[:, k] == 0).sum()),
+        }
+        for k, name in enumerate(problem.names)
+    ]
+
+
+def _counter(problem: Problem, seen: npt.NDArray[np.bool_]) -> Any:
+    """Return a function from rows to the number of labels per task."""
+    if problem.tasks is None:
+        return lambda rows: seen[rows].sum(0)
+    codes = np.unique(problem.tasks, return_inverse=True)[1]
+    return lambda rows: np.bincount(codes[rows][seen[rows]], minlength=len(problem.names))
+
+
+def _few(support: list[dict[str, Any]]) -> list[Check]:
+    few = [row for row in support if 0 < row["min_train"] < FEW or row["labels"] < FEW]
+    if not few:
+        return []
+    worst = min(few, key=lambda row: row["min_train"])
+    names = listed([row["task"] for row in few])
+    message = (
+        f"{plural(len(few), 'task')} with fewer than {FEW} training labels in a split ({names}); "
+        f"the fewest are {worst['min_train']}, of {worst['task']}."
+    )
+    remedy = "They fit and lean on the others; their own verdict will hardly be shown. Collect labels, or merge tasks."
+    return [Check("RT005", few[0]["task"] if len(few) == 1 else ALL, message, remedy)]
+
+
+def _absent(support: list[dict[str, Any]], n_splits: int) -> list[Check]:
+    checks = []
+    for side, words in (("without_train", "training"), ("without_test", "test")):
+        absent = [row for row in support if row[side]]
+        if absent:
+            most = max(row[side] for row in absent)
+            checks.append(
+                Check(
+                    "RT012",
+                    ALL,
+                    f"{plural(len(absent), 'task')} without any {words} label in up to {most} of {n_splits} splits: "
+                    f"{listed([row['task'] for row in absent])}.",
+                    "Such a task is not scored in that split. Use data.split kind: random or kfold, or a larger share.",
+                )
+            )
+    return checks
+
+
+def _leaks(found: Sequence[Any], targets: Sequence[str]) -> list[Check]:
+    """RT008: two targets that say the same, or an input that gives a target away."""
+    checks = []
+    for leak in found:
+        if leak.column in targets:
+            remedy = "Keep one of the two: what they share is no evidence that sharing helps."
+        else:
+            remedy = f"If it is not known before the target: features.exclude: [{leak.column}]"
+        checks.append(Check(leak.code, leak.target, f"{leak.what}.", remedy))
+    return checks
+
+
+def _undetermined(problem: Problem, X: Floats, features: tuple[str, ...]) -> list[Check]:
+    """RT017: columns whose own coefficient the data do not determine."""
+    low, high = X.min(0), X.max(0)
+    constant = [name for name, a, b in zip(features, low, high, strict=True) if a == b]
+    notes = []
+    if constant:
+        message = f"{plural(len(constant), 'input')} constant in all rows: {listed(constant)}."
+        notes.append(Check("RT017", ALL, message, "It teaches nothing; features.exclude removes it."))
+    if problem.tasks is not None:
+        codes = np.unique(problem.tasks, return_inverse=True)[1]
+        least = np.full((len(problem.names), X.shape[1]), np.inf)
+        most = -least
+        np.minimum.at(least, codes, X)
+        np.maximum.at(most, codes, X)
+        within = [name for j, name in enumerate(features) if (least[:, j] == most[:, j]).all() and name not in constant]
+        if within:
+            notes.append(
+                Check(
+                    "RT017",
+                    ALL,
+                    f"{plural(len(within), 'input')} constant within every task: {listed(within, 8)}.",
+                    "With free intercepts their coefficients are not determined, and are given as small as can be; "
+                    "intercept: tied or common lets them explain differences between tasks.",
+                )
+            )
+    return notes
