@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -166,6 +167,13 @@ class SpectrumBucket:
         """Coordinates (k, s, r) of (k, s, d) vectors."""
         return B @ self.vectors.swapaxes(1, 2)
 
+    def combine(self, B: Array, inside: Array, outside: Array) -> Array:
+        """Multiply each eigendirection by its factor (k, s, r), and what lies outside of them by (k, s, 1)."""
+        coordinates = self.inside(B)
+        if self.full:
+            return (coordinates * inside) @ self.vectors
+        return (coordinates * inside) @ self.vectors + (B - coordinates @ self.vectors) * outside
+
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
@@ -175,32 +183,29 @@ class Spectrum:
     n_tasks: int
     n_features: int
 
-    def solve(self, shift: Array, B: Array) -> Array:
-        """(G_k + shift I)^-1 b.
+    def shifted(self, shift: Array) -> Callable[[Array], Array]:
+        """Give the function B -> (G_k + shift I)^-1 b, its divisions done once.
 
-        Parameters
-        ----------
-        shift : (t, s), >= 0; where it is 0 the pseudo-inverse is meant.
-        B : (t, s, d)
-
-        Returns
-        -------
-        (t, s, d)
+        `shift` is (t, s), >= 0; where it is 0 the pseudo-inverse is meant. B is (t, s, d), or (t, 1, d) for all s.
         """
-        out = np.empty(np.broadcast_shapes(B.shape, (*shift.shape, 1)))
+        prepared = []
         for bucket in self.buckets:
-            b, p = B[bucket.tasks], shift[bucket.tasks][:, :, None]
-            coordinates = bucket.inside(b)
-            total = bucket.values[:, None, :] + p
-            solved = np.divide(
-                coordinates, total, out=np.zeros(np.broadcast_shapes(coordinates.shape, total.shape)), where=total > 0
-            )
-            solution = solved @ bucket.vectors
-            if not bucket.full:
-                outside = b - coordinates @ bucket.vectors
-                solution += np.divide(outside, p, out=np.zeros(solution.shape), where=p > 0)
-            out[bucket.tasks] = solution
-        return out
+            p = shift[bucket.tasks][:, :, None]
+            prepared.append((bucket, _inverse(bucket.values[:, None, :] + p), _inverse(p)))
+        if len(prepared) == 1:
+            return lambda B: prepared[0][0].combine(B, *prepared[0][1:])
+
+        def solve(B: Array) -> Array:
+            out = np.empty((self.n_tasks, max(B.shape[1], shift.shape[1]), self.n_features))
+            for bucket, inside, outside in prepared:
+                out[bucket.tasks] = bucket.combine(B[bucket.tasks], inside, outside)
+            return out
+
+        return solve
+
+    def solve(self, shift: Array, B: Array) -> Array:
+        """(G_k + shift I)^-1 b, as `shifted` has it."""
+        return self.shifted(shift)(B)
 
     def inside(self, B: Array) -> Array:
         """The part of (t, s, d) vectors that lies in the range of each G_k."""
@@ -236,6 +241,13 @@ class Spectrum:
     def range_is_everything(self) -> bool:
         """Whether every form is positive definite."""
         return all(bucket.full and bool((bucket.values > 0).all()) for bucket in self.buckets)
+
+
+def _inverse(values: Array) -> Array:
+    """1 / values, 0 where they are 0."""
+    if values.size and values.min() > 0:
+        return 1.0 / values
+    return np.divide(1.0, values, out=np.zeros(values.shape), where=values > 0)
 
 
 def _clean(values: Array, d: int) -> Array:

@@ -16,6 +16,7 @@ from relatask.linear.problem import Problem
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.direct import direct
+from relatask.linear.solvers.family import family
 from relatask.linear.statistics import Statistics
 from relatask.notices import InputError
 from relatask.relations import Proximal, Quadratic, Relation, parameters, split, with_parameters
@@ -124,19 +125,36 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
 
 
 def within_task_folds(design: Design, folds: int, seed: int) -> list[NDArray[np.bool_]]:
-    """(n,) masks of held-out rows: each task's rows are dealt out in turn; columns share their rows' folds."""
-    rng = np.random.default_rng(seed)
-    n = len(design.X)
-    order = rng.permutation(n)
-    if design.codes is not None:
-        order = order[np.argsort(design.codes[order], kind="stable")]
-        starts = np.searchsorted(design.codes[order], np.arange(design.n_tasks))
-        position = np.arange(n) - starts[design.codes[order]]
-    else:
-        position = np.arange(n)
-    fold = np.empty(n, dtype=np.intp)
-    fold[order] = position % folds
+    """(n,) masks of held-out rows: each task's rows are dealt out in turn; columns share their rows' folds.
+
+    A row's place depends on its numbers only: neither the order of the rows nor repeating one (instead of giving it
+    more weight) changes a fold, and equal rows are never on both sides.
+    """
+    place = _fingerprints(design, seed)
+    codes = np.zeros(len(place), dtype=np.intp) if design.codes is None else design.codes
+    order = np.lexsort((place, codes))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (np.diff(place[order]) != 0) | (np.diff(codes[order]) != 0)
+    rank = np.cumsum(first) - 1
+    start = np.zeros(design.n_tasks, dtype=np.intp)
+    start[codes[order][::-1]] = rank[::-1]
+    fold = np.empty(len(order), dtype=np.intp)
+    # Tasks begin at different folds, so that small ones do not all leave the last folds empty.
+    fold[order] = (rank - start[codes[order]] + codes[order]) % folds
     return [fold == k for k in range(folds)]
+
+
+def _fingerprints(design: Design, seed: int) -> NDArray[np.uint64]:
+    """(n,) pseudo-random numbers, equal for equal rows of X and y."""
+    rng = np.random.default_rng(seed)
+    out = np.zeros(len(design.X), dtype=np.uint64)
+    for values in (design.X, design.y):
+        for column in values.reshape(len(out), -1).T:
+            # -0.0 becomes 0.0, and every NaN the same one.
+            plain = np.where(np.isnan(column), np.nan, column + 0.0).astype(np.float64)
+            out += plain.view(np.uint64) * (rng.integers(2**64, dtype=np.uint64) | np.uint64(1))
+            out ^= out >> np.uint64(29)
+    return out * np.uint64(0x9E3779B97F4A7C15)
 
 
 def solve_path(
@@ -145,12 +163,12 @@ def solve_path(
     """W (t, d) for every candidate strength; quadratic paths at once, others from strong to weak, warm-started."""
     relations = [with_parameters(relation, **dict(zip(names, c, strict=True))) for c in candidates]
     if not split(relations[0], problem.shape[0])[1]:
-        precisions = [split(r, problem.shape[0])[0] for r in relations]
         t, d = problem.shape
+        whole = family(relations, t)
         size = max(1, int(CHUNK // (t * d * d)))
         out: list[Array] = []
         for first in range(0, len(relations), size):
-            part = [p for p in precisions[first : first + size] if p is not None]
+            part = whole.some(slice(first, first + size))
             W, _, _ = direct(problem, part, tol=model.tol, max_iter=model.max_iter)
             out.extend(W[:, s] for s in range(len(part)))
         return out

@@ -39,7 +39,7 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     problem, precision = objective.problem, objective.precision
     parts = len(objective.norms) + (precision is not None)
     shape = problem.shape
-    spectrum, cross = problem.forms.spectrum, problem.cross
+    cross = problem.cross
     rho = start.rho if start else _first_step(objective)
     V = [v.copy() for v in start.V] if start else [np.zeros(shape)] * parts
     U = [z / rho for z in start.duals] if start else [np.zeros(shape)] * parts
@@ -86,11 +86,10 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
 def _data_step(objective: Objective, shift: float):  # type: ignore[no-untyped-def]
     """(H + shift I)^-1, with a common intercept by Sherman and Morrison."""
     problem = objective.problem
-    spectrum, t = problem.forms.spectrum, problem.shape[0]
-    shifts = np.full((t, 1), shift)
+    shifted = problem.forms.spectrum.shifted(np.full((problem.shape[0], 1), shift))
 
     def blocks(B: Array) -> Array:
-        return spectrum.solve(shifts, B[:, None, :])[:, 0]
+        return shifted(B[:, None, :])[:, 0]
 
     if problem.coupling is None:
         return blocks
@@ -113,7 +112,7 @@ def _first_step(objective: Objective) -> float:
 
 
 def _adapt(W: Array, V: list[Array], U: list[Array], change: float, parts: int) -> float:
-    """The factor by which to change the step: the square root of the ratio of relative residuals, if it is far from 1."""
+    """The factor by which to change the step, from the ratio of the relative residuals."""
     primal = np.sqrt(sum(float(np.vdot(W - v, W - v)) for v in V))
     size = max(np.sqrt(parts) * float(np.linalg.norm(W)), np.sqrt(sum(float(np.vdot(v, v)) for v in V)))
     dual_size = np.sqrt(sum(float(np.vdot(u, u)) for u in U))

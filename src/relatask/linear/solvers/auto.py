@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.admm import State, admm
 from relatask.linear.solvers.certificate import Objective
 from relatask.linear.solvers.direct import direct
+from relatask.linear.solvers.family import family
 from relatask.linear.solvers.fista import fista
 from relatask.notices import InputError
 from relatask.relations import Relation, split
-from relatask.relations.precision import Diagonal
 
 SOLVERS = ("auto", "direct", "admm", "fista")
 
@@ -55,10 +53,10 @@ def solve(
     if not target.norms:
         if solver not in ("auto", "direct"):
             raise InputError(f"solver={solver!r} is for relations with a norm; this one is quadratic: use 'direct'.")
-        precision = target.precision or Diagonal(np.zeros(problem.shape[0]))
         first = None if start is None else start.W[:, None, :]
-        W, residual, n_iter = direct(problem, [precision], tol=tol, max_iter=max_iter, start=first)
-        value = Objective(problem, precision, ()).value(W[:, 0])
+        one = family([relation], problem.shape[0])
+        W, residual, n_iter = direct(problem, one, tol=tol, max_iter=max_iter, start=first)
+        value = target.value(W[:, 0])
         return Solution(W[:, 0], value, float(residual[0]), n_iter, "direct", certified=False), Start(W[:, 0])
     if solver == "direct":
         names = ", ".join(type(n).__name__ for n in target.norms)

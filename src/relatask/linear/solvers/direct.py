@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
-from relatask.linear.solvers.conjugate import apply_precisions, conjugate_gradients
+from relatask.linear.solvers.conjugate import conjugate_gradients
+from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.structured import Factor, factorise
-from relatask.relations.precision import Precision
 
 AIM = 1e-4
 """Conjugate gradients go this much further than asked: the objective's error is the square of the gradient's."""
@@ -18,18 +16,18 @@ AIM = 1e-4
 
 def direct(
     problem: Problem,
-    precisions: Sequence[Precision],
+    family: Family,
     *,
     tol: float,
     max_iter: int,
     start: Array | None = None,
 ) -> tuple[Array, Array, int]:
-    """Solve H W + P_s W = B for every precision of a path.
+    """Solve H W + P_s W = B for every member of a family of precisions.
 
     Parameters
     ----------
     problem : the data.
-    precisions : s precisions of one structure.
+    family : s precisions of one structure.
     tol : relative gradient norm to reach.
     max_iter : for conjugate gradients, where no exact factor exists.
     start : (t, s, d) to begin with.
@@ -40,19 +38,19 @@ def direct(
     residual : (s,) ||H W + P W - B|| / ||B||, 0 where B is 0
     n_iter : int, 1 where the solve was exact
     """
-    B = np.repeat(problem.cross[:, None, :], len(precisions), axis=1)
+    B = np.repeat(problem.cross[:, None, :], len(family), axis=1)
     size = float(np.linalg.norm(problem.cross))
-    factor = factorise(problem.forms, precisions)
+    factor = factorise(problem.forms, family)
     if factor is None:
-        W, n_iter = conjugate_gradients(problem, precisions, target=AIM * tol, max_iter=max_iter, start=start)
-        return W, _residual(problem, precisions, W, B, size), n_iter
+        W, n_iter = conjugate_gradients(problem, family, target=AIM * tol, max_iter=max_iter, start=start)
+        return W, _residual(problem, family, W, B, size), n_iter
     if problem.coupling is not None:
-        factor = _coupled(factor, problem.coupling, len(precisions))
+        factor = _coupled(factor, problem.coupling, len(family))
     W = factor(B)
-    residual = _residual(problem, precisions, W, B, size)
+    residual = _residual(problem, family, W, B, size)
     if (residual > AIM * tol).any():
-        refined = W + factor(B - problem.apply(W) - apply_precisions(precisions, W))
-        better = _residual(problem, precisions, refined, B, size)
+        refined = W + factor(B - problem.apply(W) - family.apply(W))
+        better = _residual(problem, family, refined, B, size)
         W = np.where((better < residual)[:, None], refined, W)
         residual = np.minimum(better, residual)
     return W, residual, 1
@@ -74,6 +72,6 @@ def _coupled(factor: Factor, u: Array, strengths: int) -> Factor:
     return solve
 
 
-def _residual(problem: Problem, precisions: Sequence[Precision], W: Array, B: Array, size: float) -> Array:
-    gradient = problem.apply(W) + apply_precisions(precisions, W) - B
+def _residual(problem: Problem, family: Family, W: Array, B: Array, size: float) -> Array:
+    gradient = problem.apply(W) + family.apply(W) - B
     return np.sqrt(np.einsum("tsd,tsd->s", gradient, gradient)) / (size or 1.0)

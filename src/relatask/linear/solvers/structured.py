@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.solvers.family import Family
 from relatask.relations.edges import Edges, Elimination
 from relatask.relations.precision import Diagonal, LowRank, Precision
 
@@ -23,18 +25,17 @@ KRONECKER_TASKS = 3_000
 """Up to this many tasks a dense eigendecomposition of P is worth its t^3."""
 
 
-def factorise(forms: Forms, precisions: Sequence[Precision]) -> Factor | None:
+def factorise(forms: Forms, family: Family) -> Factor | None:
     """Give the cheapest exact factor for these precisions of one structure, or None where there is none."""
-    first = precisions[0]
-    if all(isinstance(p, Diagonal) for p in precisions):
-        return _diagonal(forms, precisions)
-    complete = [complete_graph(p) for p in precisions]
-    if all(c is not None for c in complete):
-        return _complete(forms, [c for c in complete if c is not None])
+    first = family.member(0)
+    if isinstance(first, Diagonal):
+        return _diagonal(forms, family.diagonal())
+    if complete_graph(first) is not None:
+        return _complete(forms, [c for c in map(complete_graph, family.members()) if c is not None])
     if forms.shared is not None and first.n_tasks <= KRONECKER_TASKS:
-        return _kronecker(forms.shared, forms.n_features, precisions)
+        return _kronecker(forms.shared, family)
     if isinstance(first, Edges) and forms.rank_bound >= forms.n_features and (order := first.elimination_order()):
-        return _forest(forms, order, [p for p in precisions if isinstance(p, Edges)])
+        return _forest(forms, order, [p for p in family.members() if isinstance(p, Edges)])
     return None
 
 
@@ -54,10 +55,9 @@ def complete_graph(precision: Precision) -> tuple[float, float] | None:
     return (ridge if ridge > NULL * base else 0.0), pull
 
 
-def _diagonal(forms: Forms, precisions: Sequence[Precision]) -> Factor:
+def _diagonal(forms: Forms, shift: Array) -> Factor:
     """Each task for itself."""
-    shift = np.stack([p.diagonal() for p in precisions], axis=1)
-    return lambda B: forms.spectrum.solve(shift, B)
+    return forms.spectrum.shifted(shift)
 
 
 def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
@@ -68,23 +68,23 @@ def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
     """
     spectrum, t = forms.spectrum, forms.n_tasks
     ridge, pull = (np.array(values) for values in zip(*strengths, strict=True))
-    shift = np.broadcast_to(ridge + pull, (t, len(pull)))
+    shifted = spectrum.shifted(np.broadcast_to(ridge + pull, (t, len(pull))))
     inverses = np.stack([_pinv(spectrum.gain(r, p), t) for r, p in strengths])
 
     def solve(B: Array) -> Array:
-        mean = np.einsum("sde,se->sd", inverses, spectrum.solve(shift, B).sum(0))
-        return spectrum.solve(shift, B + pull[:, None] * mean)
+        mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0))
+        return shifted(B + pull[:, None] * mean)
 
     return solve
 
 
-def _kronecker(bucket: Bucket, d: int, precisions: Sequence[Precision]) -> Factor:
+def _kronecker(bucket: Bucket, family: Family) -> Factor:
     """All tasks share G: with C = diag(scale), the eigenvectors of C^-1/2 P C^-1/2 and of G solve everything."""
     spectrum = bucket.spectrum()
     values = spectrum.values[0] / bucket.scale[0]
     vectors = spectrum.vectors[0]
     root = np.sqrt(bucket.scale)
-    eigen = _eigen_path([p.dense() / np.multiply.outer(root, root) for p in precisions])
+    eigen = _eigen_path(family, root)
     top = max(float(values.max(initial=0.0)), max(float(p[-1]) for p, _ in eigen))
 
     def invert(total: Array) -> Array:
@@ -104,20 +104,14 @@ def _kronecker(bucket: Bucket, d: int, precisions: Sequence[Precision]) -> Facto
     return solve
 
 
-def _eigen_path(matrices: Sequence[Array]) -> list[tuple[Array, Array]]:
-    """Eigendecompositions of matrices; multiples of the first cost nothing."""
-    values, basis = np.linalg.eigh(matrices[0])
-    values = np.maximum(values, 0.0)
-    size = float(np.vdot(matrices[0], matrices[0]))
-    out = []
-    for matrix in matrices:
-        ratio = float(np.vdot(matrices[0], matrix)) / size if size else 0.0
-        if np.allclose(matrix, ratio * matrices[0], rtol=1e-13, atol=1e-14 * abs(ratio) * np.sqrt(size)):
-            out.append((ratio * values, basis))
-        else:
-            other, own = np.linalg.eigh(matrix)
-            out.append((np.maximum(other, 0.0), own))
-    return out
+def _eigen_path(family: Family, root: Array) -> list[tuple[Array, Array]]:
+    """Eigendecompositions of diag(1/root) P_s diag(1/root); one for all where a single part makes the path."""
+    scale = np.multiply.outer(root, root)
+    if len(family.units) == 1:
+        values, basis = np.linalg.eigh(family.units[0].dense() / scale)
+        return [(strength * np.maximum(values, 0.0), basis) for strength in family.strengths[0]]
+    pairs = (np.linalg.eigh(p.dense() / scale) for p in family.members())
+    return [(np.maximum(values, 0.0), basis) for values, basis in pairs]
 
 
 def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges]) -> Factor:
@@ -157,12 +151,12 @@ def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges])
     return solve
 
 
-def _weight_to_parent(precision: Edges, parent: Array) -> Array:
+def _weight_to_parent(precision: Edges, parent: NDArray[np.intp]) -> Array:
     """(t,) weight of the edge from each node to its parent; 0 at the roots."""
     up = parent[precision.i] == precision.j
     child = np.where(up, precision.i, precision.j)
     linked = up | (parent[precision.j] == precision.i)
-    return np.bincount(child[linked], precision.weight[linked], minlength=len(parent))
+    return np.bincount(child[linked], precision.weight[linked], minlength=len(parent)).astype(np.float64)
 
 
 def _pinv(matrix: Array, size: float) -> Array:

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios taken in one process, never a timed test."""

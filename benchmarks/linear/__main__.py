@@ -1,0 +1,26 @@
+"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory]`."""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from benchmarks.linear import memory, paths, school
+
+ROOMS = {"school": school.report, "paths": paths.report, "memory": memory.report}
+
+
+def main() -> None:
+    """Run the rooms named, or all, on one thread."""
+    print(f"Python {platform.python_version()}, numpy {np.__version__}, one thread; ratios are of one process.\n")
+    with threadpool_limits(1):
+        for name in sys.argv[1:] or ROOMS:
+            for line in ROOMS[name]():
+                print(line, flush=True)
+            print()
+
+
+main()
