@@ -6,6 +6,7 @@ No model code and no scores computed here; matplotlib and jinja2 load when a pag
 from __future__ import annotations
 
 from relatask.report.overall import overall_rows
+from relatask.report.page import render_html
 from relatask.report.parts import (
     Coefficients,
     Cost,
@@ -29,4 +30,5 @@ __all__ = [
     "TaskRelation",
     "TaskSupport",
     "overall_rows",
+    "render_html",
 ]

@@ -29,7 +29,7 @@ def pairs_table(relation: TaskRelation) -> Table | None:
     said = ["closest"] * size + ["farthest"] * size
     return Table(
         "pairs",
-        f"The {count(size, 'pair')} of tasks that are closest and farthest apart.",
+        f"The {count(size, 'closest pair')} of tasks, and the {size} farthest apart.",
         (Column("Pair", "text"), Column("Task", "text"), Column("Task", "text"), Column("Entry")),
         columns_to_rows(
             [
@@ -121,8 +121,8 @@ def cost_table(record: RunRecord) -> Table:
                 (
                     text(record.titled(row.method)),
                     Cell(seconds(row.seconds), row.seconds, bar=share),
-                    Cell(number(row.fits), row.fits),
-                    Cell(number(row.iterations), row.iterations),
+                    Cell(number(row.fits, 0), row.fits),
+                    Cell(number(row.iterations, 0), row.iterations),
                     Cell(small, row.residual),
                 ),
                 strong=row.method == record.main.name,

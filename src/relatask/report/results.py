@@ -38,7 +38,7 @@ def methods_table(record: RunRecord) -> Table:
     for metric in metrics:
         found = {row.method: row for row in record.overall if row.metric == metric}
         scale = metric_scale(metric)
-        digits = places([row.value * scale for row in found.values() if row.value is not None])
+        digits = _decimals([row.value for row in found.values()], [row.sd for row in found.values()], scale)
         column = []
         for method in record.methods:
             row = found.get(method.name)
@@ -55,13 +55,20 @@ def methods_table(record: RunRecord) -> Table:
     )
 
 
+def _decimals(values: list[float | None], sds: list[float | None], scale: float) -> int:
+    """Three significant digits of the values; one more decimal where the sds would else read 0."""
+    digits = places([value * scale for value in present(values)])
+    return max(digits, min(digits + 1, places([sd * scale for sd in present(sds)]) - 2))
+
+
 def gains_table(record: RunRecord) -> Table:
     """The main method against every baseline: the difference over all tasks, and how many tasks gained or lost."""
     rows = []
     for found in record.differences:
         scale = metric_scale(found.overall.metric)
         row = found.overall
-        digits = places([row.difference * scale])
+        like = [other.overall for other in record.differences if other.overall.metric == row.metric]
+        digits = places([other.difference * scale for other in like])
         rows.append(
             Row(
                 (
@@ -69,13 +76,13 @@ def gains_table(record: RunRecord) -> Table:
                     text(titled(record, row.metric)),
                     Cell(number(row.difference * scale, digits, sign=True), row.difference),
                     Cell(interval(row.low * scale, row.high * scale, digits), row.low),
-                    *(Cell(str(found.count(verdict)), found.count(verdict)) for verdict in SYMBOLS),  # type: ignore[arg-type]
+                    *(Cell(str(n), n) for n in tally(found).values()),
                 )
             )
         )
     return Table(
         "gains",
-        f"What {record.main.title} gains over each baseline, and for how many tasks.",
+        f"What “{record.main.title}” gains over each baseline, and for how many tasks.",
         (
             Column("Against", "text"),
             Column("Over all tasks, in", "text"),
@@ -85,6 +92,11 @@ def gains_table(record: RunRecord) -> Table:
         ),
         tuple(rows),
     )
+
+
+def tally(found: Differences) -> dict[str, int]:
+    """How many tasks have each verdict, the words in the order of the report."""
+    return {verdict: sum(row.verdict == verdict for row in found.tasks) for verdict in SYMBOLS}
 
 
 def verdict_table(record: RunRecord, found: Differences) -> Table:
@@ -107,7 +119,7 @@ def verdict_table(record: RunRecord, found: Differences) -> Table:
     metric = titled(record, found.metric)
     return Table(
         "verdicts",
-        f"{record.titled(found.method)} against {record.titled(found.baseline)}, task by task, by {metric}; "
+        f"“{record.titled(found.method)}” against “{record.titled(found.baseline)}”, task by task, by {metric}; "
         "the worst first. A positive gain: sharing is better.",
         (
             Column("Task", "text"),
@@ -136,9 +148,10 @@ def in_words(record: RunRecord) -> tuple[str, ...]:
     digits = places([row.difference * scale])
     gain = number(row.difference * scale, digits, sign=True)
     around = interval(row.low * scale, row.high * scale, digits)
+    within = f" (95% interval {around})" if around != ABSENT else ""
+    counted = tally(found)
     return (
-        f"Against {record.titled(found.baseline)}, {record.main.title} gains {gain} in {titled(record, row.metric)} over "
-        f"all tasks" + (f" (95% interval {around}). " if around != ABSENT else ". ") + f"It helped "
-        f"{found.count('helped')} of {len(found.tasks)} tasks, hurt {found.count('hurt')}, and for "
-        f"{found.count('no difference shown')} no difference is shown.",
+        f"Against “{record.titled(found.baseline)}”, “{record.main.title}” gains {gain} in "
+        f"{titled(record, row.metric)} over all tasks{within}. It helped {counted['helped']} of {len(found.tasks)} "
+        f"tasks and hurt {counted['hurt']}; for {counted['no difference shown']} no difference is shown.",
     )

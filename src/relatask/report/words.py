@@ -25,17 +25,14 @@ METRICS: dict[str, tuple[str, float, str, str]] = {
         "differences between tasks' averages count as explained.",
     ),
     "r2": ("R²", 100, "%", "1 − SSE / SST of a task about its own mean over its test labels."),
+    "r2_mean_of_tasks": ("R², mean of tasks", 100, "%", "The mean of the tasks' R²: every task counts the same."),
     "rmse": ("RMSE", 1, "", "Root of the mean squared error on test labels, in the target's unit; lower is better."),
     "mae": ("MAE", 1, "", "Mean absolute error on test labels, in the target's unit; lower is better."),
-    "delta_m": (
-        "Δm",
-        100,
-        "%",
-        "Mean over tasks of the relative reduction in error against the task's single-task model.",
-    ),
+    "rmse_mean_of_tasks": ("RMSE, mean of tasks", 1, "", "The mean of the tasks' RMSE: every task counts the same."),
+    "mae_mean_of_tasks": ("MAE, mean of tasks", 1, "", "The mean of the tasks' MAE: every task counts the same."),
 }
 
-SYMBOLS = {"helped": "▲", "hurt": "▼", "no difference shown": "○"}
+SYMBOLS = {"helped": "▲", "no difference shown": "○", "hurt": "▼"}
 TONES = {"helped": "helped", "hurt": "hurt", "no difference shown": "same"}
 
 
@@ -75,7 +72,7 @@ def places(values: Iterable[float | None]) -> int:
     sizes = sorted(abs(value) for value in present(values) if value)
     if not sizes:
         return 0
-    return min(8, max(0, 2 - math.floor(math.log10(sizes[len(sizes) // 2]))))
+    return min(8, max(0, 2 - math.floor(math.log10(sizes[3 * len(sizes) // 4]))))
 
 
 def number(value: float | None, decimals: int | None = None, *, sign: bool = False) -> str:

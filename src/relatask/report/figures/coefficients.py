@@ -12,7 +12,7 @@ import numpy.typing as npt
 from relatask.report.figures.canvas import ACCENT, INK, MUTED, RULE, SAME, box, draw
 from relatask.report.figures.relation import NAMED, tint
 from relatask.report.parts import Coefficients
-from relatask.report.words import number, places, short
+from relatask.report.words import number, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,8 +47,8 @@ def shared_figure(coefficients: Coefficients, *, label: str, unit: str) -> str:
         axes.set_axisbelow(True)
         axes.axvline(0, color=INK, linewidth=1.2, zorder=1.5)
         if len(values) <= SINGLY:
-            marks = dict(linestyle="", marker="|", markersize=9, markeredgecolor=SAME, alpha=0.75)
-            axes.plot(values.T, np.broadcast_to(y[:, None], values.T.shape), **marks, zorder=1.8)
+            ticks = np.broadcast_to(y[:, None], values.T.shape)
+            axes.plot(values.T, ticks, "|", markersize=9, markeredgecolor=SAME, alpha=0.75, zorder=1.8)
         for j in y:
             if len(values) > SINGLY:
                 axes.plot(
@@ -72,7 +72,7 @@ def tasks_figure(coefficients: Coefficients, order: Sequence[str], index: Mappin
     values = values_of(coefficients)[np.ix_(rows, chosen)]
     limit = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     tasks = [index[coefficients.tasks[i]] for i in rows]
-    t, digits = len(rows), places(values.ravel().tolist())
+    t = len(rows)
     height = 24 * t if t <= 20 else max(420, min(560, 12 * t)) if t <= NAMED else 4 * min(t, 200)
 
     def paint(figure: Figure) -> dict[str, str]:
@@ -94,7 +94,7 @@ def tasks_figure(coefficients: Coefficients, order: Sequence[str], index: Mappin
         scale.imshow(tint(ramp, limit), aspect="auto", extent=(0, 1, -limit, limit), interpolation="none")
         scale.set_xticks([])
         scale.yaxis.tick_right()
-        scale.set_yticks([limit, 0, -limit], [number(end, digits, sign=True) for end in (limit, 0, -limit)])
+        scale.set_yticks([limit, 0, -limit], [number(end, sign=True) for end in (limit, 0, -limit)])
         scale.tick_params(labelcolor=MUTED)
         x, y, width, tall = box(figure, axes)
         heat = {"x": x, "y": y, "w": width, "h": tall, "rows": tasks, "columns": chosen, "of": "coefficients"}

@@ -55,7 +55,7 @@ def differences_figure(
     rows = [row for row in rows if math.isfinite(row.difference)]
     many = len(rows) > NAMED
     named = [not many or i < EXTREMES or i >= len(rows) - EXTREMES for i in range(len(rows))]
-    pitch = np.array([19.0 if name else 4.6 for name in named])
+    pitch = np.array([19.0 if name else 4.0 for name in named])
     y = np.cumsum(pitch) - pitch / 2
     top = -26.0 if everything is not None else -6.0
     bottom = float(pitch.sum()) + 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -52,12 +53,17 @@ def clustering(relation: TaskRelation) -> tuple[list[int], Floats]:
     return [int(leaf) for leaf in leaves_list(tree)], tree
 
 
-def tint(values: Floats, limit: float) -> Floats:
+def tint(values: Floats, limit: float, power: float = 1.0) -> Floats:
     """Colours (rows, columns, 4): hue says the sign, opacity the size; zero is clear, so the page shows through."""
     colours = np.zeros((*values.shape, 4))
     colours[..., :3] = np.where((np.nan_to_num(values) >= 0)[..., None], POSITIVE, NEGATIVE)
-    colours[..., 3] = np.clip(np.abs(np.nan_to_num(values)) / (limit or 1), 0, 1)
+    colours[..., 3] = np.clip(np.abs(np.nan_to_num(values)) / (limit or 1), 0, 1) ** power
     return colours
+
+
+def _brief(value: float, digits: int) -> str:
+    """An entry for a small cell: two decimals at most, no zero before the point."""
+    return re.sub(r"^(\D?)0\.", r"\1.", number(value, min(2, digits)))
 
 
 def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: str) -> str:
@@ -85,6 +91,7 @@ def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: 
     shown = values[np.ix_(order, order)]
     between = shown[~np.eye(t, dtype=bool)]
     limit = float(np.nanmax(np.abs(between), initial=0.0)) or 1.0
+    power = 2.0 if len(between) and np.nanmedian(np.abs(between)) > limit / 2 else 1.0  # tells strong ones apart
     names = [short(relation.tasks[k], 24) for k in order]
     longest = max((len(name) for name in names), default=0) * 6.6 if t <= NAMED else 0
     side = 520 if t > NAMED else min(520, max(200, 30 * t))
@@ -93,7 +100,7 @@ def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: 
 
     def paint(figure: Figure) -> dict[str, str]:
         left, axes, scale = figure.subplots(1, 3, width_ratios=[0.16 * 520, side, 12], squeeze=False)[0]
-        axes.imshow(tint(shown, limit), interpolation="none", aspect="auto")
+        axes.imshow(tint(shown, limit, power), interpolation="none", aspect="auto")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0, labelsize=font)
         if t <= NAMED:
@@ -107,7 +114,7 @@ def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: 
         if t <= PRINTED:
             for i in range(t):
                 for j in range(t):
-                    axes.text(j, i, number(shown[i, j], min(2, digits)), ha="center", va="center", color=INK, size=10)
+                    axes.text(j, i, _brief(shown[i, j], digits), ha="center", va="center", color=INK, size=10)
         if t > 1:
             lines = dendrogram(tree, no_plot=True)
             for across, down in zip(lines["dcoord"], lines["icoord"], strict=True):
@@ -116,16 +123,18 @@ def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: 
         left.set_ylim(t - 0.5, -0.5)
         left.set_axis_off()
         ramp = np.linspace(limit, -limit if relation.signed else 0, 101)[:, None]
-        scale.imshow(tint(ramp, limit), aspect="auto", extent=(0, 1, float(ramp[-1, 0]), limit), interpolation="none")
+        scale.imshow(
+            tint(ramp, limit, power), aspect="auto", extent=(0, 1, float(ramp[-1, 0]), limit), interpolation="none"
+        )
         scale.set_xticks([])
         scale.yaxis.tick_right()
         scale.set_ylim(float(ramp[-1, 0]), limit)
         ends = [limit, 0, -limit] if relation.signed else [limit, 0]
-        scale.set_yticks(ends, [number(end, digits, sign=relation.signed) for end in ends])
+        scale.set_yticks(ends, [number(end, sign=relation.signed) for end in ends])
         scale.tick_params(labelcolor=MUTED)
         x, y, width, height = box(figure, axes)
         tasks = [index[relation.tasks[k]] for k in order]
         heat = {"x": x, "y": y, "w": width, "h": height, "rows": tasks, "columns": tasks, "of": "relation"}
         return {"data-heat": json.dumps(heat, separators=(",", ":"))}
 
-    return draw("figure-relation", label, side + 8, paint, width=min(760, side + 120 + longest + 60))
+    return draw("figure-relation", label, side + 8, paint, width=min(880, side + 120 + longest + 60))

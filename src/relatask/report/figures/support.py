@@ -21,7 +21,7 @@ def support_figure(rows: Sequence[TaskSupport], index: Mapping[str, int], *, lab
     """Draw a bar per task, the most labels first: names where there is room, else a profile."""
     rows = sorted(rows, key=lambda row: -(row.train + row.test))
     many = len(rows) > NAMED
-    pitch = 4.0 if many else 19.0
+    pitch = 2.6 if many else 19.0
     y = pitch * (np.arange(len(rows)) + 0.5)
     train, test = np.array([row.train for row in rows]), np.array([row.test for row in rows])
 
@@ -31,11 +31,11 @@ def support_figure(rows: Sequence[TaskSupport], index: Mapping[str, int], *, lab
         axes.set_xlim(0, 1.04 * float((train + test).max(initial=1.0)))
         axes.grid(axis="x", color=RULE, linewidth=0.6)
         axes.set_axisbelow(True)
-        thick = pitch * (0.8 if many else 0.62)
+        thick = pitch * (0.75 if many else 0.6)
         for i, row in enumerate(rows):
             gid = f"t{index[row.task]}"
             axes.axhline(y[i], color=SOFT, linewidth=pitch, gid=f"{gid}-band", zorder=0.5)
-        axes.barh(y, train, thick, color=ACCENT, label="training rows")
+        axes.barh(y, train, thick, color=ACCENT, alpha=0.8, label="training rows")
         axes.barh(y, test, thick, left=train, color=SAME, alpha=0.6, label="test rows")
         if many:
             axes.set_yticks([])

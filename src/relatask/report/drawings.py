@@ -1,0 +1,93 @@
+"""All figures of a record with their captions, each caption saying what the eye should look for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from relatask.report.figures.coefficients import SINGLY, shared_figure, tasks_figure
+from relatask.report.figures.differences import NAMED, differences_figure
+from relatask.report.figures.relation import clustering, matrix, relation_figure
+from relatask.report.figures.support import support_figure
+from relatask.report.record import RunRecord
+from relatask.report.results import titled
+from relatask.report.words import count, metric_scale, number
+
+Drawn = dict[str, str]
+
+
+def figures_and_captions(record: RunRecord) -> tuple[Drawn, Drawn]:
+    """SVG elements and captions by name; a figure whose data the record lacks is the empty string."""
+    figures: Drawn = dict.fromkeys(("differences", "relation", "shared", "tasks", "support"), "")
+    captions: Drawn = {}
+    index = {task: i for i, task in enumerate(record.tasks)}
+    for draw in (_differences, _relation, _coefficients, _support):
+        draw(record, index, figures, captions)
+    return figures, captions
+
+
+def _differences(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
+    found = record.comparison
+    if found is None or not any(math.isfinite(row.difference) for row in found.tasks):
+        return
+    rows = sorted(found.tasks, key=lambda row: (not math.isfinite(row.difference), row.difference, row.task))
+    scale, metric = metric_scale(found.metric), titled(record, found.metric)
+    comparable = metric_scale(found.overall.metric) == scale and math.isfinite(found.overall.difference)
+    captions["differences"] = (
+        f"Gain of “{record.titled(found.method)}” over “{record.titled(found.baseline)}” in {metric}, per task, with "
+        "95% intervals, the worst at the top. Filled circle: helped. Diamond: hurt. Open circle: no difference shown. "
+        "Intervals that leave the frame end in an arrow. "
+        + ("Every task is in the table below; point at a row to see which it is." if len(rows) > NAMED else "")
+    ).strip()
+    figures["differences"] = differences_figure(
+        rows,
+        found.overall if comparable else None,
+        index,
+        label=f"Dot plot: {captions['differences']}",
+        unit=metric,
+        scale=scale,
+    )
+
+
+def _relation(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
+    if record.relation is None or not record.relation.tasks:
+        return
+    signed = record.relation.signed
+    colours = "Blue: positive; orange: negative; clear: zero." if signed else "The stronger the blue, the higher."
+    between = (values := matrix(record.relation))[~np.eye(len(values), dtype=bool)]
+    between = between[np.isfinite(between)]
+    low, middle, high = np.quantile(between, [0, 0.5, 1]).tolist() if len(between) else (None, None, None)
+    captions["relation"] = (
+        f"{record.relation.title}, {count(len(record.relation.tasks), 'task')} ordered so that alike ones stand side "
+        f"by side; the tree joins the closest first. {colours} Between two tasks it goes from {number(low)} to "
+        f"{number(high)}, with a median of {number(middle)}."
+    )
+    figures["relation"] = relation_figure(record.relation, index, label=f"Heat map: {captions['relation']}")
+
+
+def _coefficients(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
+    found = record.coefficients
+    if found is None or not found.tasks or not found.features:
+        return
+    order = list(found.tasks)
+    if record.relation is not None:
+        order = [record.relation.tasks[k] for k in clustering(record.relation)[0]]
+    marks = "small ticks: the tasks" if len(found.tasks) <= SINGLY else "thin line: from the lowest to the highest task"
+    per = "standard deviation" if found.standardised else "unit"
+    captions["shared"] = f"Dot: mean over tasks; thick line: one standard deviation over tasks; {marks}."
+    captions["tasks"] = (
+        "Every task's coefficients, a row per task"
+        + (" in the order of the relation above" if record.relation is not None else "")
+        + ". Blue: positive; orange: negative; clear: zero."
+    )
+    unit = f"coefficient, in {record.unit} per {per} of the feature" if record.unit else f"coefficient, per {per}"
+    figures["shared"] = shared_figure(found, label=f"Coefficients per feature. {captions['shared']}", unit=unit)
+    figures["tasks"] = tasks_figure(found, order, index, label=f"Heat map: {captions['tasks']}")
+
+
+def _support(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
+    if not record.support:
+        return
+    captions["support"] = "Observed labels per task in training and test rows, the mean over splits."
+    figures["support"] = support_figure(record.support, index, label=f"Bar chart: {captions['support']}")

@@ -1,0 +1,114 @@
+"""The report's sentences and lists of facts, for the page and its Markdown twin."""
+
+from __future__ import annotations
+
+from relatask.measure.differences import Differences
+from relatask.report.figures.coefficients import FEATURES
+from relatask.report.record import RunRecord
+from relatask.report.words import METRICS, count, metric_title
+
+QUESTIONS = {
+    "help": "Did sharing help?",
+    "lost": "Who lost?",
+    "relation": "Which tasks pull together or apart?",
+    "shared": "What is shared?",
+    "data": "What data was there?",
+    "cost": "What did it cost?",
+    "watch": "What to watch",
+    "made": "How was this made?",
+}
+
+Facts = list[tuple[str, str]]
+
+
+def headline(record: RunRecord) -> list[str]:
+    """The few facts under the title."""
+    data = record.data
+    facts = [
+        count(len(record.tasks), "task") if record.tasks else "",
+        count(data.rows, "row"),
+        count(data.features, "feature"),
+        record.made,
+        f"relatask {record.version}",
+    ]
+    return [fact for fact in facts if fact]
+
+
+def lost_words(found: Differences) -> str:
+    """The answer to "who lost?", in words."""
+    lost = sorted((row for row in found.tasks if row.verdict == "hurt"), key=lambda row: row.difference)
+    if not lost:
+        return (
+            "No task is worse with sharing than on its own, beyond noise. That is not proof of no harm: for tasks "
+            "with few labels the intervals are wide."
+        )
+    names = ", ".join(row.task for row in lost[:5])
+    more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+    verb, own = ("is", "its") if len(lost) == 1 else ("are", "their")
+    return f"{count(len(lost), 'task')} {verb} worse with sharing than on {own} own, beyond noise: {names}{more}."
+
+
+def shared_words(record: RunRecord) -> str:
+    """What the coefficients are, in words."""
+    found = record.coefficients
+    if found is None:
+        return ""
+    per = "one standard deviation of the feature" if found.standardised else "one unit of the feature"
+    unit = f" (in {record.unit})" if record.unit else ""
+    left = len(found.features) - FEATURES
+    return (
+        f"Coefficients of “{record.titled(found.method)}”: the change of the prediction{unit} for {per}. Where the spread "
+        "over tasks is small against the mean, the tasks share the feature's effect."
+        + (f" The figures show the {FEATURES} largest features; {left} more are in the table." if left > 0 else "")
+    )
+
+
+def data_facts(record: RunRecord) -> Facts:
+    """The table that went in."""
+    data = record.data
+    facts = [
+        ("Data", data.name),
+        ("File", data.path or ""),
+        ("Source", data.source or ""),
+        ("Target", data.target),
+        ("Tasks", f"{len(record.tasks):,}" + (f", {data.tasks_are}" if data.tasks_are else "")),
+        ("Rows", f"{data.rows:,}"),
+        ("Features", f"{data.features:,}"),
+        ("SHA-256", data.sha256 or ""),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def how_made(record: RunRecord) -> Facts:
+    """When, by what, on which rows."""
+    facts = [("Made", record.made), ("relatask", record.version), ("Splits", record.splits)]
+    found = record.comparison
+    if found:
+        facts.append(("Intervals", f"{100 * (1 - found.level):.0f}%, {found.how}"))
+    return [(name, value) for name, value in [*facts, *record.environment.items()] if value]
+
+
+def definitions(record: RunRecord) -> Facts:
+    """What each metric of this report is, and how verdicts are given."""
+    named = dict.fromkeys([*(row.metric for row in record.overall), *(found.metric for found in record.differences)])
+    facts = [(metric_title(name), METRICS[name][3]) for name in METRICS if name in named]
+    found = record.comparison
+    if found:
+        facts += [
+            (
+                "Gain",
+                "The difference of two methods' scores on the same test rows; positive where the first is better.",
+            ),
+            (
+                "Interval",
+                "Over repeated splits: a t interval with Nadeau and Bengio's correction, because training sets overlap."
+                if "split" in found.how
+                else "By the bootstrap over test rows.",
+            ),
+            (
+                "Verdict",
+                f"Helped or hurt where q ≤ {found.level:g}, with q after Benjamini and Hochberg's correction over the "
+                "tasks; else “no difference shown”, which is not a proof that there is none.",
+            ),
+        ]
+    return facts
