@@ -35,7 +35,7 @@ def report() -> Iterator[str]:
     stats = grouped(X, y, codes, 139)
     model = Model(Squared(), True, False, "auto", 1e-6, 10_000)
     for name, relation in relations(139).items():
-        yield _row("School", name, relation, model, stats, lambda m: m.fit(X, y, codes))  # noqa: B023
+        yield _row("School", name, relation, model, stats, lambda m: m.fit(X, y, codes))
     rng = np.random.default_rng(0)
     shared = rng.standard_normal((2_000, 100))
     Y = shared @ rng.standard_normal((100, 50)) + rng.standard_normal((2_000, 50))

@@ -88,10 +88,16 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
 
     Parameters
     ----------
-    design, stats : the training rows and their statistics.
-    relation : bound to the tasks, with strengths "auto".
-    model : the rest.
-    seed : of the folds.
+    design : Design
+        The training rows.
+    stats : Statistics
+        Theirs.
+    relation : Relation
+        Bound to the tasks, with strengths "auto".
+    model : Model
+        The rest.
+    seed : int
+        Of the folds.
 
     Returns
     -------

@@ -76,13 +76,19 @@ def grouped(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, weig
 
     Parameters
     ----------
-    X : (n, d) float32 or float64; read once, a task's rows at a time.
-    y : (n,) without NaN.
-    codes : (n,) task of each row, 0 <= code < n_tasks.
-    n_tasks : t.
-    weights : (n,) positive, or None for 1.
+    X : (n, d)
+        float32 or float64; read once, a task's rows at a time.
+    y : (n,)
+        Without NaN.
+    codes : (n,)
+        Task of each row, 0 <= code < n_tasks.
+    n_tasks : int
+        t.
+    weights : (n,), optional
+        Positive; None for 1.
     """
     d = X.shape[1]
+    # Codes in the smallest type are sorted by radix, ten times faster.
     order = np.argsort(codes.astype(np.min_scalar_type(max(n_tasks - 1, 0))), kind="stable")
     count = np.bincount(codes, minlength=n_tasks)
     ends = np.cumsum(count)

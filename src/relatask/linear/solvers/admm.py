@@ -17,6 +17,10 @@ from relatask.linear.solvers.certificate import Objective, relative_gap
 RELAX = 1.6
 CHECK = 10
 """Iterations between two certificates, and between two looks at the step."""
+FAR = 5.0
+"""The step is changed where the relative residuals are further apart than this."""
+SETTLE = 200
+"""From here on the step is looked at ten times less often: a step that keeps changing need not converge."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
         gap = relative_gap(best_value, best_bound)
         if gap <= tol:
             break
+        if iteration > SETTLE and iteration % (10 * CHECK):
+            continue
         factor = _adapt(W, V, U, np.sqrt(change), parts)
         if factor != 1.0:
             rho *= factor
@@ -116,7 +122,8 @@ def _adapt(W: Array, V: list[Array], U: list[Array], change: float, parts: int) 
     primal = np.sqrt(sum(float(np.vdot(W - v, W - v)) for v in V))
     size = max(np.sqrt(parts) * float(np.linalg.norm(W)), np.sqrt(sum(float(np.vdot(v, v)) for v in V)))
     dual_size = np.sqrt(sum(float(np.vdot(u, u)) for u in U))
-    if min(primal, change, size, dual_size) <= 0:
-        return 1.0
+    if change == 0 or primal == 0:
+        # The copies stand still (at zero, say) while the data's solution is elsewhere, or the other way round.
+        return 10.0 if primal > 0 else 0.1 if change > 0 else 1.0
     ratio = (primal / size) / (change / dual_size)
-    return float(np.clip(np.sqrt(ratio), 0.1, 10.0)) if ratio > 2 or ratio < 0.5 else 1.0
+    return float(np.clip(np.sqrt(ratio), 0.1, 10.0)) if ratio > FAR or ratio < 1 / FAR else 1.0

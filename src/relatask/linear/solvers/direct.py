@@ -26,11 +26,16 @@ def direct(
 
     Parameters
     ----------
-    problem : the data.
-    family : s precisions of one structure.
-    tol : relative gradient norm to reach.
-    max_iter : for conjugate gradients, where no exact factor exists.
-    start : (t, s, d) to begin with.
+    problem : Problem
+        The data.
+    family : Family
+        s precisions of one structure.
+    tol : float
+        Relative gradient norm to reach.
+    max_iter : int
+        For conjugate gradients, where no exact factor exists.
+    start : (t, s, d), optional
+        To begin with.
 
     Returns
     -------

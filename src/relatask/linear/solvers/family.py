@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relatask.linear.forms import Array
 from relatask.relations import Quadratic, Relation, parts
@@ -56,7 +57,7 @@ class Family:
         """All of them."""
         return [self.member(s) for s in range(len(self))]
 
-    def some(self, index: Sequence[int] | slice) -> Family:
+    def some(self, index: slice | NDArray[np.bool_]) -> Family:
         """The family of some of its members."""
         return replace(self, strengths=self.strengths[:, index])
 
@@ -67,5 +68,5 @@ def family(relations: Sequence[Relation], n_tasks: int) -> Family:
     if not columns[0]:
         return Family((Diagonal(np.zeros(n_tasks)),), np.ones((1, len(relations))))
     units = tuple(replace(part, strength=1.0).precision(n_tasks) for part in columns[0])  # type: ignore[call-arg]
-    strengths = np.array([[part.strength for part in column] for column in columns], dtype=float)  # type: ignore[attr-defined]
-    return Family(units, strengths.T)
+    strengths = [[float(part.strength) for part in column] for column in columns]  # type: ignore[attr-defined]
+    return Family(units, np.asarray(strengths, dtype=np.float64).T)
