@@ -166,6 +166,25 @@ def plain(model: BaseModel) -> dict[str, Any]:
     return values
 
 
+def differing(before: Loaded, now: Loaded) -> list[tuple[str, Any, Any]]:
+    """Return the keys in which two configurations say different things; where results go is left out."""
+    old, new = (_flat(yaml.safe_load(loaded.resolved())) for loaded in (before, now))
+    keys = dict.fromkeys([*old, *new])
+    return [
+        (key, old.get(key), new.get(key)) for key in keys if key != "output.folder" and old.get(key) != new.get(key)
+    ]
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, below in value.items()
+        for name, leaf in _flat(below, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
 def suggestion(given: str, known: Iterable[str], prefix: str = "") -> str:
     """Return ' Did you mean X?' or, where nothing is near, the list of what is known."""
     known = [str(name) for name in known]

@@ -234,7 +234,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (InputError, OSError, MemoryError) as error:
         if os.environ.get("RELATASK_TRACEBACK"):
             raise
-        complain(str(error) or type(error).__name__)
+        complain(_plain(error))
+        return 2
+    except Exception as error:
+        if os.environ.get("RELATASK_TRACEBACK"):
+            raise
+        complain(f"this should not happen: {type(error).__name__}: {error}\n  RELATASK_TRACEBACK=1 shows where.")
         return 2
 
 
@@ -246,6 +251,13 @@ def main() -> None:
 def _split(values: tuple[str, ...]) -> tuple[str, ...]:
     """Read `a,b` and repeated options alike."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+
+
+def _plain(error: BaseException) -> str:
+    """Return an error's message; the system's own as 'file: what is wrong'."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
 
 
 def _words(error: CycloptsError) -> str:

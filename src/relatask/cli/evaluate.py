@@ -1,0 +1,111 @@
+"""`relatask evaluate`: the scores of a trained run on new labelled rows, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from relatask.cli import show
+from relatask.cli.fitted import load_fitted
+from relatask.cli.outcome import share
+from relatask.cli.predict import predict_table
+from relatask.cli.problem import label_column, need
+from relatask.notices import InputError
+
+MANY = 40
+
+
+def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool) -> int:
+    """Score every task of a run on the rows of a table."""
+    from relatask.data import read_table
+
+    if bootstrap < 2:
+        raise InputError(f"--bootstrap {bootstrap}: expected at least 2 samples.")
+    fitted = load_fitted(run)
+    config = fitted.loaded.config
+    table = read_table(data)
+    need(table, config.targets, str(data), "a target of the run")
+    names = tuple(config.tasks) if config.data.by is None else tuple(fitted.model.tasks_.tolist())
+    found = predict_table(fitted, table, str(data), names)
+    labels = np.column_stack([label_column(table, name, str(data)) for name in config.targets])
+    y = labels if found.tasks is None else labels[found.rows, 0]
+    if np.isnan(y).all():
+        raise InputError(f"{data}: no row has a label in {', '.join(config.targets)}; there is nothing to score.")
+    codes = None if found.tasks is None else np.searchsorted(fitted.model.tasks_, found.tasks)
+    rows = with_intervals(y, found.prediction, codes, names, config.metrics, bootstrap, seed)
+    if as_json:
+        show.print_json({"run": str(run), "data": str(data), "bootstrap": bootstrap, "scores": rows})
+    else:
+        _show(run, data, rows, bootstrap)
+    return 0
+
+
+def with_intervals(
+    y: np.ndarray,
+    prediction: np.ndarray,
+    codes: np.ndarray | None,
+    names: tuple[Any, ...],
+    metrics: tuple[str, ...],
+    samples: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Return the scores with 95% percentile intervals: rows are drawn again within each task, the model held fixed."""
+    from relatask.measure import evaluate as measure
+    from relatask.measure.metrics import task_metric
+
+    wanted = list(dict.fromkeys([*metrics, *(task_metric(metric) for metric in metrics)]))
+    rows = measure(y, prediction, codes, names, wanted)
+    draws: dict[tuple[str, str], list[float]] = {(row["task"], row["metric"]): [] for row in rows}
+    random = np.random.default_rng(seed)
+    order, start, size = _blocks(codes, len(y))
+    for _ in range(samples):
+        picked = order[(start + random.random(len(order)) * size).astype(np.int64)]
+        again = measure(y[picked], prediction[picked], None if codes is None else codes[picked], names, wanted)
+        for row in again:
+            draws[row["task"], row["metric"]].append(row["value"])
+    for row in rows:
+        values = np.array(draws[row["task"], row["metric"]])
+        values = values[np.isfinite(values)]
+        enough = row["n"] > 1 and len(values) > 1
+        row["low"], row["high"] = np.quantile(values, [0.025, 0.975]).tolist() if enough else (None, None)
+        row.pop("n_train", None)
+    return rows
+
+
+def _blocks(codes: np.ndarray | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows sorted by task, and for each where its task begins and how many rows it has."""
+    if codes is None:
+        return np.arange(n), np.zeros(n), np.full(n, n)
+    order = np.argsort(codes, kind="stable")
+    count = np.bincount(codes)
+    begin = np.concatenate([[0], np.cumsum(count)[:-1]])
+    return order, begin[codes[order]], count[codes[order]]
+
+
+def _show(run: Path, data: Path, rows: list[dict[str, Any]], samples: int) -> None:
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
+    cells = {(row["task"], row["metric"]): row for row in rows}
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    shown = tasks if len(tasks) <= MANY else [*tasks[: MANY - 1], tasks[-1]]
+    columns = ["task", "labels"]
+    columns += [f"{metric}{', %' if share(metric) else ''} [95%]" for metric in metrics]
+    body = [
+        (task, next(row["n"] for row in rows if row["task"] == task), *[_cell(cells.get((task, m))) for m in metrics])
+        for task in shown
+    ]
+    show.results().print(show.table(columns, body, title=f"{run} on {data}"))
+    if len(shown) < len(tasks):
+        show.say(f"{len(tasks) - len(shown)} more tasks: --json prints them all.")
+    show.say(f"Intervals: {samples} bootstrap samples of the rows of each task, the model held fixed.")
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    factor = 100 if share(row["metric"]) else 1
+    value = show.number(factor * row["value"])
+    if row["low"] is None:
+        return value
+    return f"{value} [{show.number(factor * row['low'], 3)}, {show.number(factor * row['high'], 3)}]"

@@ -1,0 +1,56 @@
+"""The fitted model of a run folder: saved and read back, encoder included; no pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relatask.cli.files import write_json
+from relatask.cli.loading import Loaded, load
+from relatask.notices import InputError
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A run's configuration, encoder and model."""
+
+    loaded: Loaded
+    encoder: Any
+    model: Any
+
+
+def save_fitted(folder: Path, model: Any, encoder: Any = None) -> None:
+    """Write linear.json, linear.npz and encoder.json."""
+    model.save(folder / "linear.json")
+    if encoder is not None:
+        write_json(folder / "encoder.json", encoder.to_dict())
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """Read a run folder back.
+
+    Raises
+    ------
+    InputError
+        For a folder that is not that of a finished run.
+    """
+    from relatask.data import TableEncoder
+    from relatask.linear import MultiTaskRegressor
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such run folder.")
+    needed = ("config.resolved.yaml", "linear.json", "linear.npz", "encoder.json")
+    absent = [name for name in needed if not (folder / name).is_file()]
+    if absent:
+        raise InputError(
+            f"{folder}: {absent[0]} is absent; expected the folder of a finished run "
+            "(relatask train CONFIG --resume finishes one)."
+        )
+    try:
+        encoder = TableEncoder.from_dict(json.loads((folder / "encoder.json").read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{folder / 'encoder.json'} is damaged ({error}); train the run again.") from error
+    model = MultiTaskRegressor.load(folder / "linear.json")
+    return Fitted(load(folder / "config.resolved.yaml"), encoder, model)

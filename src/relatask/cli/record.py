@@ -1,0 +1,170 @@
+"""From a study to the record that the report shows."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+import numpy as np
+
+import relatask
+from relatask.cli.build import describe_splits
+from relatask.cli.loading import Loaded
+from relatask.cli.problem import Problem
+from relatask.report import (
+    Coefficients,
+    Cost,
+    DataFacts,
+    Method,
+    RunRecord,
+    Strength,
+    TaskRelation,
+    TaskSupport,
+    overall_rows,
+)
+from relatask.report.parts import grid
+
+LARGEST_MATRIX = 400
+
+
+def make_record(
+    loaded: Loaded,
+    problem: Problem,
+    study: Any,
+    main: str,
+    *,
+    words: dict[str, str],
+    features: tuple[str, ...],
+    digest: str,
+    environment: dict[str, str],
+    model: Any = None,
+) -> RunRecord:
+    """Return the record of a run.
+
+    Parameters
+    ----------
+    loaded, problem, study
+        The configuration, the data, what `relatask.study.compare` gave.
+    main : str
+        The method that the report is about.
+    words : dict of str to str
+        A line on each method.
+    features : tuple of str
+        The inputs after encoding.
+    digest : str
+        SHA-256 of the table's file.
+    environment : dict of str to str
+        Versions and machine.
+    model : MultiTaskRegressor, optional
+        The main method fitted on all rows, on encoded inputs.
+    """
+    config = loaded.config
+    others = [name for name in study.methods if name != main]
+    return RunRecord(
+        title=f"{loaded.file.stem}: {main}",
+        made=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        version=relatask.__version__,
+        data=DataFacts(
+            name=loaded.data.name,
+            rows=problem.rows,
+            features=len(features),
+            target=", ".join(config.targets[:6]) + (", ..." if len(config.targets) > 6 else ""),
+            tasks_are=f"values of the column {config.data.by!r}" if config.data.by else "columns",
+            path=config.data.path,
+            sha256=digest,
+        ),
+        methods=tuple(
+            Method(name, words.get(name, ""), "main" if name == main else _role(name, study))
+            for name in [main, *others]
+        ),
+        support=_support(problem, study, main),
+        differences=tuple(study.differences(main, name) for name in others),
+        overall=overall_rows(study.scores, [main, *others]),
+        verdict=tuple(study.verdict(main).split("\n\n")),
+        baseline=study.single,
+        coefficients=None if model is None else _coefficients(main, problem, features, model),
+        relation=None if model is None else _relation(problem, model),
+        strengths=tuple(
+            Strength(cost.method, cost.split, part, _finite(value))
+            for cost in study.costs
+            for part, value in cost.strengths.items()
+        ),
+        costs=tuple(_cost(name, study) for name in [main, *others]),
+        checks=tuple(study.checks()),
+        splits=describe_splits(config, problem),
+        configuration=loaded.text(),
+        environment=environment,
+    )
+
+
+def standardised(model: Any) -> np.ndarray:
+    """Return the coefficients (t, d) per standard deviation of each input."""
+    return np.asarray(model.coef_ * model.scale_, dtype=float)
+
+
+def _role(name: str, study: Any) -> Any:
+    return "baseline" if name in study.baselines else "candidate"
+
+
+def _support(problem: Problem, study: Any, main: str) -> tuple[TaskSupport, ...]:
+    """Labels per task; in training and test the mean over splits."""
+    rows = study.scores.where(method=main, metric=study.metric, seed=0)
+    rows_of: dict[str, list[int]] = {}
+    for position, task in enumerate(rows.task):
+        rows_of.setdefault(task, []).append(position)
+    codes = None if problem.tasks is None else np.unique(problem.tasks, return_inverse=True)[1]
+    support = []
+    for k, name in enumerate(problem.names):
+        y = problem.y[:, k] if codes is None else problem.y[codes == k]
+        seen = y[~np.isnan(y)]
+        at = rows_of.get(str(name), [])
+        support.append(
+            TaskSupport(
+                task=str(name),
+                train=float(rows.n_train[at].mean()) if at else 0.0,
+                test=float(rows.n[at].mean()) if at else 0.0,
+                missing=float(1 - len(seen) / len(y)),
+                mean=float(seen.mean()),
+                sd=float(seen.std(ddof=1)) if len(seen) > 1 else None,
+            )
+        )
+    return tuple(support)
+
+
+def _coefficients(main: str, problem: Problem, features: tuple[str, ...], model: Any) -> Coefficients:
+    return Coefficients(main, problem.names, features, grid(standardised(model)))
+
+
+def _relation(problem: Problem, model: Any) -> TaskRelation | None:
+    """Return how alike the tasks' coefficients are: the cosine between rows, per standard deviation of each input."""
+    if not 1 < len(problem.names) <= LARGEST_MATRIX:
+        return None
+    rows = standardised(model)
+    size = np.linalg.norm(rows, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cosine = (rows @ rows.T) / np.outer(size, size)
+    return TaskRelation(
+        problem.names,
+        grid(np.clip(cosine, -1, 1)),
+        title="Cosine between the tasks' coefficients",
+        meaning="1: the two tasks use the inputs in the same proportions. 0: they have nothing in common. "
+        "-1: they use them in opposite ways. From the model fitted on all rows, inputs in standard deviations.",
+    )
+
+
+def _cost(name: str, study: Any) -> Cost:
+    costs = [cost for cost in study.costs if cost.method == name]
+    steps = [cost.n_iter for cost in costs if cost.n_iter is not None]
+    residuals = [cost.residual for cost in costs if cost.residual is not None]
+    return Cost(
+        name,
+        seconds=float(np.mean([cost.fit_seconds for cost in costs])),
+        fits=len(costs),
+        iterations=float(np.mean(steps)) if steps else None,
+        residual=float(max(residuals)) if residuals else None,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

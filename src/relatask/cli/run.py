@@ -1,0 +1,203 @@
+"""`relatask train`: fit the model and its baselines over the splits, write the run folder, tell the outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from relatask.cli import show
+from relatask.cli.build import build_model, build_splits, describe_splits, make_encoder, method_name
+from relatask.cli.doctor import environment
+from relatask.cli.files import OURS, check_folder, is_run, prepare, write_json, write_text
+from relatask.cli.fitted import save_fitted
+from relatask.cli.live import LiveTable
+from relatask.cli.loading import Loaded, differing, load
+from relatask.cli.outcome import as_json as outcome_json
+from relatask.cli.outcome import tell
+from relatask.cli.problem import Problem, read_problem, sha256
+from relatask.notices import InputError
+
+
+def train(
+    config: Path,
+    overrides: Sequence[str],
+    output: Path | None,
+    *,
+    resume: bool,
+    overwrite: bool,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Train as the configuration says; return 1 where a solver did not reach its tolerance."""
+    loaded = load(config, overrides, output)
+    if resume and overwrite:
+        raise InputError("--resume and --overwrite exclude each other: go on with the run, or start it again.")
+    folder = loaded.folder
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    if resume:
+        same_run(loaded)
+    problem = read_problem(loaded)
+    main = method_name(loaded.config.model)
+    model = build_model(loaded.config, loaded.file.parent, problem.names)
+    features = make_encoder(loaded.config).fit(problem.inputs).feature_names_
+    if dry_run:
+        _plan(loaded, problem, main, features)
+        return 0
+    prepare(folder, resume=resume, overwrite=overwrite)
+    digest = sha256(loaded.data)
+    write_text(folder / "config.resolved.yaml", loaded.resolved())
+    write_json(folder / "env.json", environment())
+    write_json(folder / "data.json", describe_data(loaded, problem, features, digest))
+    study = run_study(loaded, problem, {main: model}, folder, jobs)
+    finish(loaded, problem, study, main, model, digest)
+    if as_json:
+        facts = outcome_json(study, main, loaded.config.metrics)
+        show.print_json({"folder": str(folder), "report": str(folder / "report.html"), **facts})
+    else:
+        tell(study, main, loaded.config.metrics)
+        show.say(f"Report: {folder / 'report.html'}")
+    return 1 if any(check.code == "RT015" for check in study.checks()) else 0
+
+
+def run_study(
+    loaded: Loaded,
+    problem: Problem,
+    models: dict[str, Any],
+    folder: Path | None,
+    jobs: int,
+    seeds: int = 1,
+) -> Any:
+    """Fit every method on every split, shown live; an interrupted run says how to go on."""
+    from relatask.measure.metrics import OVERALL, PER_TASK, overall_metric, task_metric
+    from relatask.study import compare
+
+    metrics = loaded.config.metrics
+    metric = next((name for name in metrics if name in PER_TASK), task_metric(metrics[0]))
+    overall = next((name for name in metrics if name in OVERALL), overall_metric(metrics[0]))
+    live = LiveTable(next(iter(models)), problem.names, metric, overall)
+    try:
+        with live:
+            study = compare(
+                models,
+                problem.inputs,
+                problem.labels,
+                problem.tasks,
+                splits=build_splits(loaded.config, problem),
+                seeds=seeds,
+                baselines=loaded.config.baselines,
+                encode=make_encoder(loaded.config),
+                folder=folder,
+                n_jobs=jobs,
+                progress=live,
+            )
+    except KeyboardInterrupt:
+        kept = f"{show.plural(live.done, 'fit')} of {live.total or '?'} done"
+        if folder is None:
+            raise KeyboardInterrupt(f"{kept}, none kept (give --output FOLDER to keep them).") from None
+        raise KeyboardInterrupt(f"{kept} and kept. To go on: {_again()}") from None
+    # What the configuration asks for is what the verdict is about.
+    return dataclasses.replace(study, settings={**study.settings, "metric": metric, "overall": overall})
+
+
+def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> None:
+    """Fit on all rows, and write everything that a run folder holds."""
+    from relatask.cli.record import make_record
+    from relatask.cli.rerender import write_report
+    from relatask.study.baselines import build_baselines
+
+    folder = loaded.folder
+    study.scores.save(folder / "scores.parquet")
+    write_predictions(study, folder)
+    encoder = make_encoder(loaded.config)
+    X = encoder.fit_transform(problem.inputs)
+    model.fit(X, problem.labels, tasks=problem.tasks)
+    save_fitted(folder, model, encoder)
+    single = build_baselines([study.single], {main: model}, problem.tasks is not None)[study.single]
+    (folder / "baseline").mkdir(exist_ok=True)
+    single.fit(X, problem.labels, tasks=problem.tasks)
+    save_fitted(folder / "baseline", single)
+    record = make_record(
+        loaded,
+        problem,
+        study,
+        main,
+        words=method_words(loaded, [main]),
+        features=encoder.feature_names_,
+        digest=digest,
+        environment=environment(),
+        model=model,
+    )
+    record.save(folder / "record.json")
+    write_report(folder, record)
+
+
+def write_predictions(study: Any, folder: Path) -> None:
+    """Write the predictions of test rows, a file per method."""
+    import re
+
+    from relatask.data import write_table
+
+    (folder / "predictions").mkdir(exist_ok=True)
+    for name in study.methods:
+        file = re.sub(r"[^\w.+-]+", "_", name).strip("_")
+        write_table(study.predictions(name), folder / "predictions" / f"{file}.parquet")
+
+
+def method_words(loaded: Loaded, mains: Sequence[str]) -> dict[str, str]:
+    """Return a line on each method."""
+    from relatask.cli.build import relation_class
+    from relatask.study import BASELINES
+
+    model = loaded.config.model
+    formula = " + ".join(relation_class(relation.name).formula for relation in model.relation)
+    return {**BASELINES, **dict.fromkeys(mains, f"{formula}; {model.intercept} intercepts")}
+
+
+def describe_data(loaded: Loaded, problem: Problem, features: Sequence[str], digest: str) -> dict[str, Any]:
+    """Return what data.json holds: hash, schema, label support."""
+    from relatask.cli.init import describe
+
+    return {
+        "path": str(loaded.data.resolve()),
+        "sha256": digest,
+        "rows": problem.rows,
+        "inputs": {field.name: str(field.type) for field in problem.inputs.schema},
+        "features": list(features),
+        "targets": list(problem.targets),
+        "by": loaded.config.data.by,
+        "tasks": describe(problem),
+    }
+
+
+def same_run(loaded: Loaded) -> None:
+    """Refuse to go on with a run that another configuration began."""
+    if not is_run(loaded.folder):
+        return
+    before = load(loaded.folder / OURS[0])
+    changed = differing(before, loaded)
+    if changed:
+        key, old, new = changed[0]
+        raise InputError(
+            f"{loaded.folder} was begun with another configuration ({key}: {old!r} then, {new!r} now). "
+            "Go on with the same one, or give --overwrite, or another folder: --output FOLDER"
+        )
+
+
+def _plan(loaded: Loaded, problem: Problem, main: str, features: Sequence[str]) -> None:
+    show.say(
+        f"Dry run: would fit {main} and {', '.join(loaded.config.baselines)} on {problem.rows:,} rows, "
+        f"{len(features)} inputs, {show.plural(len(problem.names), 'task')}; "
+        f"{describe_splits(loaded.config, problem)}; "
+        f"and write {loaded.folder}: {', '.join(name for name in OURS if name != 'comparison.json')}."
+    )
+
+
+def _again() -> str:
+    """Return the command that goes on with this one."""
+    words = [word for word in sys.argv[1:] if word not in ("--overwrite", "--resume")]
+    return shlex.join(["relatask", *words, "--resume"])
