@@ -97,8 +97,10 @@ def _tasks(found: Differences) -> str:
     if not total:
         return "No task could be scored."
     if not helped and not hurt:
-        said = f"For none of the {_many(total)} could a difference be shown"
-        return f"{said} between {found.method} and {found.baseline} ({_basis(found)})."
+        better, worse = (sum(sign * row.difference > 0 for row in found.tasks) for sign in (1, -1))
+        said = f"For none of the {_many(total)} by itself could a difference be shown"
+        said += f" between {found.method} and {found.baseline}: {better} scored better and {worse} worse, within noise"
+        return f"{said} ({_basis(found)})."
     hurting = f"hurt {_list(found, HURT)}" if hurt else "hurt none"
     said = f"Sharing ({found.method}) helped {helped} of {_many(total)} and {hurting}"
     rest = f"; for {neutral} no difference could be shown" if neutral else ""
@@ -117,7 +119,7 @@ def _list(found: Differences, verdict: str) -> str:
 
 def _basis(found: Differences) -> str:
     over = f"{found.overall.n} splits" if found.how != BOOTSTRAP else f"{found.overall.n} test labels"
-    return f"by {WORDS[found.metric]} over {over}; at most {found.level:.0%} of such verdicts expected to be false"
+    return f"by {WORDS[found.metric]} over {over}, corrected for {_many(len(found.tasks))}"
 
 
 def _number(metric: str, value: float) -> str:

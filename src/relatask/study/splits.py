@@ -15,7 +15,8 @@ __all__ = ["Split", "Splits", "as_splits", "given", "group", "kfold", "random", 
 def random(test: float = 0.25, repeats: int = 10, seed: int = 0) -> Random:
     """Random splits, drawn within each task by ``numpy.random.default_rng(seed + repeat)``.
 
-    A task of n_k rows is tested on ``round(test * n_k)`` of them, and keeps at least one row for training.
+    In each task, in sorted order, the first ``round((1 - test) * n_k)`` rows of a permutation train, at least one; the
+    others test.
 
     Parameters
     ----------
