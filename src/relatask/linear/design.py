@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from relatask.linear import statistics
 from relatask.linear.forms import Array
+from relatask.linear.labels import encode_tasks, listed, object_array
 from relatask.linear.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning
 
@@ -100,71 +101,6 @@ def column_design(X: NDArray, Y: Any, names: Sequence[Hashable] | None, sample_w
     return Design(X, labels, None, tasks, weights)
 
 
-def encode_tasks(tasks: Any, n: int) -> tuple[NDArray, NDArray[np.intp]]:
-    """Sorted labels (t,) and the code of each row (n,).
-
-    Raises
-    ------
-    InputError
-        If there are not n labels, or one is missing.
-    """
-    labels = task_labels(tasks, n)
-    if labels.dtype.kind in "iub":
-        low, high = int(labels.min()), int(labels.max())
-        if high - low < 4 * n + 1_000:
-            # Small integers need no sorting.
-            seen = np.zeros(high - low + 1, dtype=bool)
-            shifted = labels.astype(np.intp) - low
-            seen[shifted] = True
-            return np.flatnonzero(seen).astype(labels.dtype) + labels.dtype.type(low), (np.cumsum(seen) - 1)[shifted]
-    if labels.dtype.kind != "O":
-        names, codes = np.unique(labels, return_inverse=True)
-        return names, codes
-    distinct = sorted(set(labels.tolist()), key=_order)
-    place = {label: k for k, label in enumerate(distinct)}
-    return object_array(distinct), np.fromiter((place[label] for label in labels.tolist()), np.intp, n)
-
-
-def known_codes(tasks: Any, n: int, known: NDArray) -> NDArray[np.intp]:
-    """Codes (n,) of labels that must be among those seen in fit.
-
-    Raises
-    ------
-    InputError
-        Naming the labels that fit has not seen.
-    """
-    names, codes = encode_tasks(tasks, n)
-    place = {label: k for k, label in enumerate(known.tolist())}
-    unknown = [label for label in names.tolist() if label not in place]
-    if unknown:
-        raise InputError(
-            f"unknown task{'s' if len(unknown) > 1 else ''} {listed(unknown)}: fit saw {listed(known.tolist())}. "
-            f"Predict for tasks that were fitted, or fit again with rows of the new task."
-        )
-    return np.array([place[label] for label in names.tolist()], dtype=np.intp)[codes]
-
-
-def task_labels(tasks: Any, n: int) -> NDArray:
-    """The tasks argument as an array of n labels, none of them missing."""
-    labels = tasks if isinstance(tasks, np.ndarray) else tasks.to_numpy() if hasattr(tasks, "to_numpy") else None
-    if labels is None:
-        plain = list(tasks)
-        labels = np.asarray(plain)
-        if labels.ndim != 1 or (labels.dtype.kind in "US" and not all(isinstance(v, str) for v in plain)):
-            labels = object_array(plain)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != n:
-        raise InputError(f"tasks has shape {labels.shape}, but X has {n} rows; give one task label per row.")
-    missing = np.array([v is None or v != v for v in labels]) if labels.dtype.kind == "O" else _missing(labels)
-    if missing.any():
-        raise InputError(
-            f"tasks has no label in row {int(np.flatnonzero(missing)[0])} ({int(missing.sum())} such rows); every row "
-            f"must belong to a task: drop these rows or give them a task of their own."
-        )
-    return labels
-
-
 def as_float(values: Any, name: str) -> Array:
     """Labels as a new float64 array (None and NaN are missing labels).
 
@@ -224,22 +160,6 @@ def check_names(names: Any, what: str) -> None:
         raise InputError(f"{what} has several columns named {listed(double)}; rename them so that names are unique.")
 
 
-def object_array(values: Sequence[Any]) -> NDArray:
-    """A one-dimensional array of labels: typed where they are all of one plain type, else of objects."""
-    kinds = {type(v) for v in values}
-    if len(kinds) == 1 and next(iter(kinds)) in (int, str, float, bool):
-        return np.array(list(values))
-    out = np.empty(len(values), dtype=object)
-    out[:] = list(values)
-    return out
-
-
-def listed(values: Sequence[Any], most: int = 6) -> str:
-    """Some values in words."""
-    shown = ", ".join(repr(v) for v in values[:most])
-    return shown if len(values) <= most else f"{shown}, ... ({len(values)} in all)"
-
-
 def _check_labels(names: NDArray, count: NDArray, grouped: bool) -> None:
     if not count.any():
         raise InputError("y has no label: every value is NaN or has weight 0; expected at least one number per task.")
@@ -260,13 +180,3 @@ def warn_about_labels(tasks: NDArray, count: NDArray, yy: Array, mean_y: Array) 
     told += [f"a constant target: {listed(constant)}"] if constant else []
     if told and len(tasks) > 1:
         warnings.warn(RelataskWarning(f"tasks with {'; '.join(told)}.", code="RT005"), stacklevel=4)
-
-
-def _missing(labels: NDArray) -> NDArray[np.bool_]:
-    return np.isnan(labels) if labels.dtype.kind == "f" else np.zeros(len(labels), dtype=bool)
-
-
-def _order(label: Any) -> tuple[str, Any]:
-    """Mixed labels sort by type first."""
-    number = isinstance(label, int | float | np.number)
-    return ("", label) if number else (type(label).__name__, label)

@@ -113,7 +113,8 @@ class MultiTaskRegressor(LinearMultiTask):
             return Pairwise(1.0)
         if not isinstance(self.relation, Relation):
             raise InputError(
-                f"relation={self.relation!r} is not a relation; expected one of relatask.relations, such as Pairwise(1.0)."
+                f"relation={self.relation!r} is not a relation; expected one of relatask.relations, such as "
+                f"Pairwise(1.0)."
             )
         return self.relation
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relatask.linear.forms import Array, Forms
 
@@ -47,7 +48,7 @@ class Problem:
         """H W - B."""
         return self.apply(W) - self.cross
 
-    def restricted(self, columns: Array) -> Problem:
+    def restricted(self, columns: NDArray[np.intp]) -> Problem:
         """The problem on some of the columns."""
         buckets = tuple(
             replace(b, gram=np.ascontiguousarray(b.gram[:, columns][:, :, columns]))

@@ -1,0 +1,102 @@
+"""One fit from statistics: solved on the columns that vary, reported in original units, its warnings told."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from relatask.linear.forms import Array
+from relatask.linear.labels import listed
+from relatask.linear.open_columns import open_columns
+from relatask.linear.path import Model
+from relatask.linear.problem import Solution
+from relatask.linear.solvers import solve
+from relatask.linear.solvers.auto import Start
+from relatask.linear.statistics import Statistics
+from relatask.notices import RelataskWarning
+from relatask.relations import Relation
+
+LEVEL = 5
+"""Warnings point at the caller of fit."""
+
+
+class NotConverged(RelataskWarning, ConvergenceWarning):
+    """RT015: the solver stopped before its tolerance (also scikit-learn's ConvergenceWarning)."""
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where a fit ended, to begin the next one there: on which columns, and the solver's state."""
+
+    columns: tuple[int, ...]
+    shape: tuple[int, int]
+    start: Start
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Coefficients (t, d) and intercepts (t,) in original units, the solution, and where it ended."""
+
+    coef: Array
+    intercept: Array
+    solution: Solution
+    end: End
+
+
+def fit_statistics(
+    stats: Statistics, relation: Relation, model: Model, names: NDArray | None, end: End | None
+) -> Fitted:
+    """Fit under a relation whose strengths are numbers.
+
+    Parameters
+    ----------
+    stats : Statistics
+        Of the training rows.
+    relation : Relation
+        Bound to the tasks.
+    model : Model
+        Datafit, preparation and solver.
+    names : (d,) array or None
+        Names of the columns, for warnings.
+    end : End or None
+        Of an earlier fit; used where it was on the same tasks and columns.
+    """
+    scaled, center, scale, problem = model.prepare(stats)
+    # Columns that no datum sees are 0; at least one stays, because norms of an empty matrix are not defined.
+    columns = np.flatnonzero(problem.forms.diagonal().any(0))
+    columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
+    reduced = problem if len(columns) == problem.shape[1] else problem.restricted(columns)
+    here = (tuple(columns.tolist()), problem.shape)
+    start = end.start if end is not None and (end.columns, end.shape) == here else None
+    solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
+    if solution.residual > model.tol:
+        _tell_unconverged(solution, model.tol)
+    loose = open_columns(stats, problem, relation, model.datafit)
+    if len(loose):
+        _tell_open((loose if names is None else names[loose]).tolist())
+    W = np.zeros(problem.shape)
+    W[:, columns] = solution.W
+    coef, intercept = model.coefficients(scaled, center, scale, W)
+    return Fitted(coef, intercept, solution, End(*here, state))
+
+
+def _tell_unconverged(solution: Solution, tol: float) -> None:
+    kind = "duality gap" if solution.certified else "gradient norm"
+    told = (
+        f"the {solution.solver} solver stopped after {solution.n_iter} iterations at a relative {kind} of "
+        f"{solution.residual:.1e}, above tol={tol:.1e}; raise max_iter or tol."
+    )
+    warnings.warn(NotConverged(told, code="RT015"), stacklevel=LEVEL)
+
+
+def _tell_open(columns: list[object]) -> None:
+    one = len(columns) == 1
+    told = (
+        f"column{'' if one else 's'} {listed(columns)} {'is' if one else 'are'} constant within every task, so "
+        f"{'its' if one else 'their'} coefficients are not determined; the smallest are taken."
+    )
+    warnings.warn(RelataskWarning(told, code="RT017"), stacklevel=LEVEL)

@@ -1,0 +1,150 @@
+"""What a person passes, read at the public door: frames and arrays, task columns, labels, weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils.validation import validate_data
+
+from relatask.linear.design import Design, check_names, column_design, grouped_design
+from relatask.linear.forms import Array
+from relatask.linear.labels import listed
+from relatask.notices import InputError
+
+
+class Probe(BaseEstimator):
+    """Stands in for an estimator while scikit-learn looks at X, so that a fit that fails leaves no trace."""
+
+
+def features(owner: Any, X: Any, *, reset: bool) -> NDArray:
+    """Give X (n, d) as float32 or float64, checked by scikit-learn and in our words.
+
+    Parameters
+    ----------
+    owner : estimator
+        Learns the number and names of columns (`reset`), or knows them.
+    X : array or frame
+        What was passed.
+    reset : bool
+        Whether this is fit.
+
+    Raises
+    ------
+    InputError
+        For NaN, infinity, columns that are not numbers, of one name, other ones than in fit.
+    """
+    if hasattr(X, "columns"):
+        check_names(X.columns, "X")
+    try:
+        return validate_data(owner, X, reset=reset, dtype=(np.float64, np.float32), ensure_min_samples=1)
+    except ValueError as error:
+        raise InputError(_explained(X, str(error))) from error
+
+
+def split_task_column(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, Any]:
+    """Take the task column off a frame; tasks that are given too stand above it.
+
+    Raises
+    ------
+    InputError
+        If tasks are not given and X has no such column.
+    """
+    columns = list(X.columns) if hasattr(X, "columns") else None
+    if name is None or (tasks is not None and (columns is None or name not in columns)):
+        return X, tasks
+    if columns is None:
+        raise InputError(f"task_column={name!r} needs a pandas or polars frame, given {type(X).__name__}.")
+    if name not in columns:
+        raise InputError(f"task_column={name!r} is not among the columns {listed(columns)}.")
+    check_names(columns, "X")
+    return X[[c for c in columns if c != name]], X[name] if tasks is None else tasks
+
+
+def design(X: NDArray, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Design]:
+    """Rows of "one" task, of "groups", or with a task a column ("columns").
+
+    Raises
+    ------
+    InputError
+        For labels that cannot be used, or whose shape does not go with tasks.
+    """
+    if y is None:
+        raise InputError("requires y to be passed, but the target y is None.")
+    names = list(y.columns) if hasattr(y, "columns") else None
+    shape = tuple(y.shape) if names is not None else np.asarray(y).shape
+    if len(shape) not in (1, 2) or shape[-1] == 0:
+        raise InputError(f"y has shape {shape}; expected (n,), or (n, t) with a task a column.")
+    if len(shape) == 2 and tasks is None and (shape[1] > 1 or names is not None):
+        return "columns", column_design(X, y, names, sample_weight)
+    if len(shape) == 2 and shape[1] > 1:
+        raise InputError(f"y has shape {shape} and tasks are given too; pass y (n,) with tasks, or y (n, t) without.")
+    if len(shape) == 2 and names is None:
+        told = "A column-vector y was passed when a 1d array was expected; it is read as (n,)."
+        warnings.warn(DataConversionWarning(told), stacklevel=5)
+    return "one" if tasks is None else "groups", grouped_design(X, y, tasks, sample_weight)
+
+
+def in_order(y: Any, tasks: NDArray) -> Any:
+    """Give a frame of labels with its columns in the order of the tasks.
+
+    Raises
+    ------
+    InputError
+        If its columns are not the tasks.
+    """
+    if not hasattr(y, "columns"):
+        return y
+    names = list(y.columns)
+    if set(names) != set(tasks.tolist()) or len(names) != len(tasks):
+        raise InputError(f"y has the columns {listed(names)}; expected the tasks {listed(tasks.tolist())}.")
+    return y[tasks.tolist()]
+
+
+def squares(y: Array, predicted: Array, codes: NDArray[np.intp], weights: Array) -> tuple[float, float]:
+    """Sums of squared errors, and of squares about each task's mean, over observed labels."""
+    seen = ~np.isnan(y)
+    y, predicted, codes, s = y[seen], predicted[seen], codes[seen], weights[seen]
+    total = np.bincount(codes, s)
+    mean = np.divide(np.bincount(codes, s * y), total, out=np.zeros(len(total)), where=total > 0)
+    return float(s @ np.square(y - predicted)), float(s @ np.square(y - mean[codes]))
+
+
+def _explained(X: Any, message: str) -> str:
+    """scikit-learn's message, and what to do about it."""
+    message = message.split("\n")[0].rstrip() if "does not accept missing values" in message else message.rstrip()
+    if "contains NaN" in message or "contains infinity" in message:
+        place = _first_bad(X)
+        return f"{message.rstrip('.')}{place}. Impute or drop such values first; only labels (y) may be missing."
+    if "could not convert" in message or ("dtype" in message and hasattr(X, "columns")):
+        return f"X does not convert to float: {message.rstrip('.')}{_not_numbers(X)}. Encode such columns first."
+    return message
+
+
+def _first_bad(X: Any) -> str:
+    values = np.asarray(X)
+    if values.ndim != 2:
+        return ""
+    bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+    if not len(bad):
+        return ""
+    row, column = bad[0].tolist()
+    name = repr(list(X.columns)[column]) if hasattr(X, "columns") else str(column)
+    return f" (first in row {row}, column {name}; {len(bad)} in all)"
+
+
+def _not_numbers(X: Any) -> str:
+    if not hasattr(X, "columns"):
+        return ""
+    bad = []
+    for name in X.columns:
+        try:
+            np.asarray(X[name]).astype(np.float64)
+        except (TypeError, ValueError):
+            bad.append(name)
+    return f" (columns {listed(bad)})" if bad else ""
