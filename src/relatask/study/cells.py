@@ -107,7 +107,7 @@ def save_cell(path: Path, cell: Cell, key: str) -> None:
 def load_cell(path: Path, method: str, split: str, seed: int, key: str) -> Cell | None:
     """Read a cell; None where there is none, it belongs to other data, or it is damaged: it is then computed again."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             facts = json.loads(file["facts"].tobytes())
             if facts["key"] != key:
                 return None

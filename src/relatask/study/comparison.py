@@ -154,7 +154,7 @@ def compare(
     beside = build_baselines(baselines, models, data.codes is not None)
     methods = {str(name): model for name, model in models.items()} | beside
     drawn = _usable(as_splits(splits).draw(data.labelled, data.split_codes(data.labelled), data.n_rows), data)
-    random = tuple(name for name, model in methods.items() if random_states(model))
+    random = {name for name, model in methods.items() if random_states(model)}
     wanted = [
         (split.name, name, seed)
         for split in drawn
@@ -199,7 +199,6 @@ def compare(
         tasks=data.labels,
         models=tuple(str(name) for name in models),
         baselines=tuple(beside),
-        random=random,
         matrices=given_matrices(models),
         settings={
             "run": run,

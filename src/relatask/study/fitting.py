@@ -122,18 +122,22 @@ def _fit_predict(
     kept = np.ones(1, dtype=bool) if y.ndim == 1 else ~np.isnan(y).all(0)
     # A task without a training label is left out of the fit; its test labels are NaN, so that its column never counts.
     target = y if y.ndim == 1 or kept.all() else y[:, kept]
+    if target.ndim == 2 and target.shape[1] == 1:
+        target = target[:, 0]
     fit_with = {"tasks": tasks} if tasks is not None and _knows(model, "fit") else {}
     if weight is not None:
         if not takes(model, "fit", "sample_weight"):
             raise InputError(f"model {method!r} takes no sample_weight; leave the weights or the model out.")
         fit_with["sample_weight"] = weight
-    predict_with = {"tasks": test[2]} if test[2] is not None and _knows(model, "predict") else {}
-    routing = {"enable_metadata_routing": True} if fit_with or predict_with else {}
+    routing = {"enable_metadata_routing": True} if fit_with else {}
     with sklearn.config_context(**routing):
         started = time.perf_counter()
         model.fit(X, target, **fit_with)
         fitted = time.perf_counter()
-        raw = np.asarray(model.predict(test[0], **predict_with), dtype=np.float64)
+        # A search passes tasks on to fit, but its own predict takes X alone: its best model is asked instead.
+        best = getattr(model, "best_estimator_", model) if "tasks" in fit_with else model
+        predict_with = {"tasks": test[2]} if test[2] is not None and _knows(best, "predict") else {}
+        raw = np.asarray(best.predict(test[0], **predict_with), dtype=np.float64)
         done = time.perf_counter()
     prediction = np.full(test[1].shape, np.nan)
     if y.ndim == 1:

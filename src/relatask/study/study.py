@@ -50,8 +50,6 @@ class Study:
         Sorted labels of groups, or the columns in order; `Scores.task` holds them as text.
     models, baselines : tuple of str
         The methods compared, and those that ran beside them.
-    random : tuple of str
-        The methods that draw random numbers.
     matrices : tuple of (method, kind, matrix)
         Task matrices that the models were given.
     settings : dict
@@ -64,7 +62,6 @@ class Study:
     tasks: tuple[Any, ...]
     models: tuple[str, ...]
     baselines: tuple[str, ...]
-    random: tuple[str, ...]
     matrices: tuple[tuple[str, Kind, Any], ...]
     settings: dict[str, Any]
 
@@ -186,7 +183,7 @@ class Study:
             for method in self.models:
                 found += check_negative_transfer(self.differences(method))
         found += check_support(self.support)
-        found += check_repeats(self.scores, self.random)
+        found += check_repeats(self.scores)
         found += check_convergence(self.notes)
         for method, kind, matrix in self.matrices:
             found += check_task_matrix(matrix, kind, method=method)
