@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+SAFE = 1e-6
+"""A shift below this share of a form's diagonal is left to the spectrum: inverses would lose digits."""
+
+
 @dataclass(frozen=True, eq=False)
 class Bucket:
     """Forms of one shape: G_k = scale_k * base_k, where base is a Gram, or the Gram of few rows.
@@ -143,6 +147,28 @@ class Forms:
     def rank_bound(self) -> int:
         """No form has a larger rank than this."""
         return max(bucket.base.shape[1] for bucket in self.buckets)
+
+    def shifted(self, shift: Array) -> Callable[[Array], Array]:
+        """Give the function B -> (G_k + shift I)^-1 b: by plain inverses where one safe shift is all there is.
+
+        `shift` is (t, s), >= 0; where it is 0 the pseudo-inverse is meant. B is (t, s, d), or (t, 1, d) for all s.
+        """
+        inverse = self.inverses(shift)
+        return self.spectrum.shifted(shift) if inverse is None else lambda B: B @ inverse
+
+    def inverses(self, shift: Array) -> Array | None:
+        """(t, d, d) inverses of G_k + shift I, where they are cheaper than a spectrum and safe; else None.
+
+        An inverse costs a third of an eigendecomposition, which pays only for a second shift.
+        """
+        bucket = self.buckets[0]
+        known = "spectrum" in self.__dict__
+        if known or not self._one or bucket.gram is None or bucket.shared or shift.shape[1] > 1:
+            return None
+        diagonal = self.diagonal()
+        if (shift[:, 0] <= SAFE * diagonal.max(axis=1, initial=0.0)).any():
+            return None
+        return np.linalg.inv(bucket.dense() + shift[:, :, None] * np.eye(self.n_features))
 
     @cached_property
     def spectrum(self) -> Spectrum:

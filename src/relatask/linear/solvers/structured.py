@@ -57,7 +57,7 @@ def complete_graph(precision: Precision) -> tuple[float, float] | None:
 
 def _diagonal(forms: Forms, shift: Array) -> Factor:
     """Each task for itself."""
-    return forms.spectrum.shifted(shift)
+    return forms.shifted(shift)
 
 
 def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
@@ -66,16 +66,30 @@ def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
     With G' = G + ridge I the system is sum_k (G'_k + pull I)^-1 G'_k m = sum_k (G'_k + pull I)^-1 b_k, which unlike
     Woodbury's identity loses no digits where P is singular.
     """
-    spectrum, t = forms.spectrum, forms.n_tasks
+    t, d = forms.n_tasks, forms.n_features
     ridge, pull = (np.array(values) for values in zip(*strengths, strict=True))
-    shifted = spectrum.shifted(np.broadcast_to(ridge + pull, (t, len(pull))))
-    inverses = np.stack([_pinv(spectrum.gain(r, p), t) for r, p in strengths])
+    shift = np.broadcast_to(ridge + pull, (t, len(pull)))
+    blocks = forms.inverses(shift)
+    if blocks is None:
+        shifted = forms.spectrum.shifted(shift)
+        gains = [forms.spectrum.gain(r, p) for r, p in strengths]
+    else:
+        shifted = _times(blocks)
+        own = forms.dense() + ridge * np.eye(d)
+        gain = blocks.reshape(-1, d).T @ own.reshape(-1, d)
+        gains = [0.5 * (gain + gain.T)]
+    inverses = np.stack([_pinv(gain, t) for gain in gains])
 
     def solve(B: Array) -> Array:
         mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0))
         return shifted(B + pull[:, None] * mean)
 
     return solve
+
+
+def _times(blocks: Array) -> Factor:
+    """Multiply each task's vectors by its symmetric block."""
+    return lambda B: B @ blocks
 
 
 def _kronecker(bucket: Bucket, family: Family) -> Factor:
