@@ -44,7 +44,7 @@ def audit(problem: Problem, X: Floats, features: tuple[str, ...], splits: list[A
     seen = ~np.isnan(problem.y)
     support = _support(problem, seen, splits)
     problems = [*_few(support), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
-    notes = [*_undetermined(problem, X, features)]
+    notes = [*undetermined(problem, X, features)]
     if len(splits) == 1:
         notes.append(
             Check(
@@ -125,7 +125,7 @@ def _leaks(found: Sequence[Any], targets: Sequence[str]) -> list[Check]:
     return checks
 
 
-def _undetermined(problem: Problem, X: Floats, features: tuple[str, ...]) -> list[Check]:
+def undetermined(problem: Problem, X: Floats, features: tuple[str, ...]) -> list[Check]:
     """RT017: columns whose own coefficient the data do not determine."""
     low, high = X.min(0), X.max(0)
     constant = [name for name, a, b in zip(features, low, high, strict=True) if a == b]

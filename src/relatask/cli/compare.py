@@ -184,6 +184,7 @@ def _write(
         features=features,
         digest=sha256(loaded.data),
         environment=environment(),
+        checks=tuple(study.checks()),
     )
     record.save(output / "record.json")
     write_report(output, record)

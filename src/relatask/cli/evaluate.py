@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from relatask.cli import show
 from relatask.cli.fitted import load_fitted
 from relatask.cli.outcome import share
 from relatask.cli.predict import predict_table
-from relatask.cli.problem import label_column, need
+from relatask.cli.problem import label_column, need, sha256
 from relatask.notices import InputError
 
 MANY = 40
@@ -35,11 +36,22 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
         raise InputError(f"{data}: no row has a label in {', '.join(config.targets)}; there is nothing to score.")
     codes = None if found.tasks is None else np.searchsorted(fitted.model.tasks_, found.tasks)
     rows = with_intervals(y, found.prediction, codes, names, config.metrics, bootstrap, seed)
+    if trained_on(run, data):
+        show.note(f"warning: {data} is the table that the run was trained on: these scores flatter it.", style="yellow")
     if as_json:
         show.print_json({"run": str(run), "data": str(data), "bootstrap": bootstrap, "scores": rows})
     else:
         _show(run, data, rows, bootstrap)
     return 0
+
+
+def trained_on(run: Path, data: Path) -> bool:
+    """Return whether a table is, byte for byte, the one that a run was trained on."""
+    try:
+        known = json.loads((run / "data.json").read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return bool(known == sha256(data))
 
 
 def with_intervals(
@@ -51,8 +63,9 @@ def with_intervals(
     samples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """Return the scores with 95% percentile intervals: rows are drawn again within each task, the model held fixed."""
+    """Return the scores with 95% intervals: rows are drawn again within each task, the model held fixed."""
     from relatask.measure import evaluate as measure
+    from relatask.measure.intervals import t_interval
     from relatask.measure.metrics import task_metric
 
     wanted = list(dict.fromkeys([*metrics, *(task_metric(metric) for metric in metrics)]))
@@ -68,9 +81,13 @@ def with_intervals(
     for row in rows:
         values = np.array(draws[row["task"], row["metric"]])
         values = values[np.isfinite(values)]
-        enough = row["n"] > 1 and len(values) > 1
-        row["low"], row["high"] = np.quantile(values, [0.025, 0.975]).tolist() if enough else (None, None)
+        row["low"], row["high"] = None, None
         row.pop("n_train", None)
+        if row["n"] > 1 and len(values) > 1 and np.isfinite(row["value"]):
+            # Resampled sums of squares are biased in few rows: take their spread, not their percentiles.
+            free = row["n"] - 1
+            spread = float(values.std(ddof=1) * np.sqrt(row["n"] / free))
+            row["low"], row["high"], _ = t_interval(row["value"], spread, float(free), 0.05)
     return rows
 
 

@@ -244,7 +244,8 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         "  intercept: free  # free, tied (under the relation), common, none",
         "  solver: auto",
         "  tol: 1.0e-6",
-        "baselines: [single, pooled, pooled_slopes]  # each task alone; one model; common slopes with own intercepts",
+        "# each task alone (scaled inputs, or as they are: the better one counts); one model; common slopes",
+        "baselines: [single, single_raw, pooled, pooled_slopes]",
         "output:",
         f"  folder: {_scalar(config.output.folder)}  # relative to this file",
     ]

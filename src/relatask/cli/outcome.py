@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from relatask.cli import show
-from relatask.measure import ALL, METRICS, WORDS
+from relatask.measure import ALL, WORDS
 
 MANY = 12
 
@@ -61,17 +62,17 @@ def task_table(found: Any) -> Any:
     )
 
 
-def tell(study: Any, main: str, metrics: tuple[str, ...]) -> None:
+def tell(study: Any, main: str, metrics: tuple[str, ...], checks: Sequence[Any]) -> None:
     """Print tables, the verdict in words, and the checks."""
     out = show.results()
     out.print(overall_table(study, main, metrics))
     out.print(task_table(study.differences(main)))
     for paragraph in study.verdict(main).split("\n\n"):
         show.say(paragraph)
-    tell_checks(study.checks())
+    tell_checks(checks)
 
 
-def tell_checks(checks: list[Any], most: int = 6) -> None:
+def tell_checks(checks: Sequence[Any], most: int = 6) -> None:
     """Print the coded checks, the first ones of each code."""
     by_code: dict[str, list[Any]] = {}
     for check in checks:
@@ -84,7 +85,7 @@ def tell_checks(checks: list[Any], most: int = 6) -> None:
             show.say(f"{code} and {len(found) - most} more tasks; all are in the report.", style="yellow")
 
 
-def as_json(study: Any, main: str, metrics: tuple[str, ...]) -> dict[str, Any]:
+def as_json(study: Any, main: str, metrics: tuple[str, ...], checks: Sequence[Any]) -> dict[str, Any]:
     """Return the outcome as plain values."""
     found = study.differences(main)
     return {
@@ -98,7 +99,7 @@ def as_json(study: Any, main: str, metrics: tuple[str, ...]) -> dict[str, Any]:
         ],
         "tasks": [row.__dict__ for row in found.tasks],
         "verdict": study.verdict(main),
-        "checks": [vars(check) for check in study.checks()],
+        "checks": [vars(check) for check in checks],
     }
 
 
@@ -119,9 +120,8 @@ def share(metric: str) -> bool:
 
 
 def _header(metric: str) -> str:
-    arrow = "higher" if METRICS[metric].better == "higher" else "lower"
-    name = metric.replace("explained_variance", "expl. var.").replace("_", " ")
-    return f"{name}{', %' if share(metric) else ''} ({arrow} is better)"
+    name = metric.replace("explained_variance", "explained variance").replace("_", " ")
+    return f"{name}{', %' if share(metric) else ''}"
 
 
 def _mean_sd(value: dict[str, float], metric: str) -> str:

@@ -38,6 +38,7 @@ def make_record(
     features: tuple[str, ...],
     digest: str,
     environment: dict[str, str],
+    checks: tuple[Any, ...],
     model: Any = None,
 ) -> RunRecord:
     """Return the record of a run.
@@ -56,6 +57,8 @@ def make_record(
         SHA-256 of the table's file.
     environment : dict of str to str
         Versions and machine.
+    checks : tuple of Check
+        What a person should know.
     model : MultiTaskRegressor, optional
         The main method fitted on all rows, on encoded inputs.
     """
@@ -91,7 +94,7 @@ def make_record(
             for part, value in cost.strengths.items()
         ),
         costs=tuple(_cost(name, study) for name in [main, *others]),
-        checks=tuple(study.checks()),
+        checks=checks,
         splits=describe_splits(config, problem),
         configuration=loaded.text(),
         environment=environment,

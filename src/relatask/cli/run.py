@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,10 @@ from relatask.cli.loading import Loaded, differing, load
 from relatask.cli.outcome import as_json as outcome_json
 from relatask.cli.outcome import tell
 from relatask.cli.problem import Problem, read_problem, sha256
-from relatask.notices import InputError
+from relatask.notices import InputError, RelataskWarning
+
+TOLD = ("RT001", "RT005", "RT014", "RT015", "RT016", "RT017")
+"""Codes that the checks tell, with the names of tasks and inputs."""
 
 
 def train(
@@ -54,14 +59,14 @@ def train(
     write_json(folder / "env.json", environment())
     write_json(folder / "data.json", describe_data(loaded, problem, features, digest))
     study = run_study(loaded, problem, {main: model}, folder, jobs)
-    finish(loaded, problem, study, main, model, digest)
+    checks = finish(loaded, problem, study, main, model, digest)
     if as_json:
-        facts = outcome_json(study, main, loaded.config.metrics)
+        facts = outcome_json(study, main, loaded.config.metrics, checks)
         show.print_json({"folder": str(folder), "report": str(folder / "report.html"), **facts})
     else:
-        tell(study, main, loaded.config.metrics)
+        tell(study, main, loaded.config.metrics, checks)
         show.say(f"Report: {folder / 'report.html'}")
-    return 1 if any(check.code == "RT015" for check in study.checks()) else 0
+    return 1 if any(check.code == "RT015" for check in checks) else 0
 
 
 def run_study(
@@ -81,7 +86,7 @@ def run_study(
     overall = next((name for name in metrics if name in OVERALL), overall_metric(metrics[0]))
     live = LiveTable(next(iter(models)), problem.names, metric, overall)
     try:
-        with live:
+        with live, coded_warnings():
             study = compare(
                 models,
                 problem.inputs,
@@ -104,8 +109,21 @@ def run_study(
     return dataclasses.replace(study, settings={**study.settings, "metric": metric, "overall": overall})
 
 
-def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> None:
-    """Fit on all rows, and write everything that a run folder holds."""
+@contextmanager
+def coded_warnings() -> Iterator[None]:
+    """Keep coded warnings to the end, below the live table; what the checks tell anyway is not said twice."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        message = warning.message
+        if isinstance(message, RelataskWarning) and message.code not in TOLD:
+            warnings.warn_explicit(message, type(message), warning.filename, warning.lineno)
+
+
+def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> tuple[Any, ...]:
+    """Fit on all rows, and write everything that a run folder holds; return what a person should know."""
+    from relatask.cli.audit import undetermined
     from relatask.cli.record import make_record
     from relatask.cli.rerender import write_report
     from relatask.study.baselines import build_baselines
@@ -115,17 +133,20 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
     write_predictions(study, folder)
     encoder = make_encoder(loaded.config)
     X = encoder.fit_transform(problem.inputs)
-    model.fit(X, problem.labels, tasks=problem.tasks)
-    save_fitted(folder, model, encoder)
     single = build_baselines([study.single], {main: model}, problem.tasks is not None)[study.single]
+    with coded_warnings():
+        model.fit(X, problem.labels, tasks=problem.tasks)
+        single.fit(X, problem.labels, tasks=problem.tasks)
+    save_fitted(folder, model, encoder)
     (folder / "baseline").mkdir(exist_ok=True)
-    single.fit(X, problem.labels, tasks=problem.tasks)
     save_fitted(folder / "baseline", single)
+    checks = (*study.checks(), *undetermined(problem, X, encoder.feature_names_))
     record = make_record(
         loaded,
         problem,
         study,
         main,
+        checks=checks,
         words=method_words(loaded, [main]),
         features=encoder.feature_names_,
         digest=digest,
@@ -134,6 +155,7 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
     )
     record.save(folder / "record.json")
     write_report(folder, record)
+    return checks
 
 
 def write_predictions(study: Any, folder: Path) -> None:

@@ -33,7 +33,7 @@ def progress() -> Console:
 
 def _console(stream: Any) -> Console:
     terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-    width = None if terminal else int(os.environ.get("COLUMNS") or 120)
+    width = None if terminal else int(os.environ.get("COLUMNS") or 160)
     return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=not terminal)
 
 
@@ -73,11 +73,14 @@ def jsonable(value: Any) -> Any:
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None, left: int = 1) -> Table:
     """Return a table of text, numbers or `Text`: the first `left` columns to the left, the others to the right."""
     made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    cells = [[cell if isinstance(cell, Text) else Text(number(cell)) for cell in row] for row in rows]
     for position, name in enumerate(columns):
         words = position < left
-        made.add_column(name, justify="left" if words else "right", overflow="fold", no_wrap=not words)
-    for row in rows:
-        made.add_row(*[cell if isinstance(cell, Text) else Text(number(cell)) for cell in row])
+        widest = max((len(row[position]) for row in cells), default=0)
+        # Headers may fold, numbers may not.
+        made.add_column(name, justify="left" if words else "right", min_width=min(widest, 28) if words else widest)
+    for row in cells:
+        made.add_row(*row)
     return made
 
 
