@@ -203,6 +203,8 @@ def test_the_gain_is_taken_apart_honestly():
     assert "the relation costs more than it gives" in with_slopes(2.0)
     assert "could not be shown" in with_slopes(1.0)
     assert "gain" not in with_slopes(-1.0, joint=-1.0)
+    assert "No difference to common slopes with own intercepts" in with_slopes(0.003, joint=0.005)
+    assert "It does better than common slopes" in with_slopes(-1.0, joint=0.005)
 
 
 def test_words_name_a_better_pooled_model_the_choice_of_baseline_and_one_split():

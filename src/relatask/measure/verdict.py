@@ -173,6 +173,10 @@ def _decomposed(found: Differences, slopes: Differences | None, beyond: Differen
         ]
     if gain <= 0:
         return []
+    if found.overall.verdict == NEUTRAL:  # a gain that noise can make is not worth taking apart
+        if rest.verdict == HELPED:
+            return [f"It does better than {name} by {_gap(rest, found.level)}."]
+        return [f"No difference to {name} could be shown either ({_interval(rest, found.level)})."]
     if part <= 0:
         said = f"None of that gain is there with {name}"
     else:
