@@ -247,8 +247,9 @@ class Spectrum:
         out = np.zeros((d, d))
         for bucket in self.buckets:
             total = bucket.values + ridge
-            outside = 0.0 if bucket.full else ridge / (ridge + pull)
-            factor = total / (total + pull) - outside
+            outside = 0.0 if bucket.full or ridge == 0 else ridge / (ridge + pull)
+            # Where nothing is seen and nothing pulls, there is nothing to say.
+            factor = np.divide(total, total + pull, out=np.zeros_like(total), where=total > 0) - outside
             if len(bucket.vectors) == 1:
                 vectors = bucket.vectors[0]
                 out += (vectors.T * factor.sum(0)) @ vectors
