@@ -37,7 +37,7 @@ BESIDE = {"single_ols": LinearRegression()}
 def test_the_default_study_of_grouped_tasks():
     X, y, tasks = grouped(n=12)
     study = compare({"pairwise": MultiTaskRegressor(Pairwise("auto"))}, X, y, tasks, splits=4)
-    assert study.methods == ("pairwise", "single", "pooled", "pooled_slopes")
+    assert study.methods == ("pairwise", "single", "single_raw", "pooled", "pooled_slopes")
     assert study.tasks == tuple(sorted(set(tasks)))
     within = {row["method"]: row["explained_variance_within"]["mean"] for row in study.summary()}
     assert within["pooled"] < min(within["pooled_slopes"], within["pairwise"])  # levels differ: pooling hurts
@@ -62,7 +62,7 @@ def test_the_default_study_of_column_tasks_with_holes():
     study = compare(
         {"pairwise": MultiTaskRegressor(Pairwise("auto"))}, X, pd.DataFrame(Y, columns=["a", "b", "c"]), splits=2
     )
-    assert study.methods == ("pairwise", "single", "pooled")
+    assert study.methods == ("pairwise", "single", "single_raw", "pooled")
     assert study.tasks == ("a", "b", "c")
     assert study.overall == "r2_mean_of_tasks"  # the columns' units differ
     assert study.scores.where(task="b", metric="rmse", method="single").value.min() > 20
@@ -383,7 +383,7 @@ def test_one_task_alone_is_a_study_too():
     X, y, _ = grouped()
     study = compare(RIDGES, X, y, splits=2)
     assert study.tasks == ("y",)
-    assert study.singles == ("single",)
+    assert study.singles == ("single", "single_raw")
     assert "1 task" in study.verdict("weak")
 
 
