@@ -5,6 +5,7 @@ No model code and no scores computed here; matplotlib and jinja2 load when a pag
 
 from __future__ import annotations
 
+from relatask.report.markdown import render_markdown
 from relatask.report.overall import overall_rows
 from relatask.report.page import render_html
 from relatask.report.parts import (
@@ -31,4 +32,5 @@ __all__ = [
     "TaskSupport",
     "overall_rows",
     "render_html",
+    "render_markdown",
 ]

@@ -45,15 +45,17 @@ def pairs_table(relation: TaskRelation) -> Table | None:
 def features_table(coefficients: Coefficients) -> Table:
     """Per feature: mean over tasks, spread, extremes and with which tasks, and in how many tasks the sign agrees."""
     values, order = values_of(coefficients), largest(coefficients)
+    values = values[:, order]
     mean, sd = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
     low, high = np.nanargmin(values, axis=0), np.nanargmax(values, axis=0)
-    agree = [int((np.sign(values[:, j]) == np.sign(mean[j])).sum()) for j in order]
-    everything = numbers([*(mean[j] for j in order), *(sd[j] for j in order)], sign=True)
+    places_of = range(len(order))
+    agree = [int((np.sign(values[:, j]) == np.sign(mean[j])).sum()) for j in places_of]
+    everything = numbers([*(mean[j] for j in places_of), *(sd[j] for j in places_of)], sign=True)
     digits = len(everything[0].text.partition(".")[2]) if everything else 2
     extreme = [
         [
             Cell(f"{number(values[k[j], j], digits, sign=True)} {coefficients.tasks[k[j]]}", values[k[j], j])
-            for j in order
+            for j in places_of
         ]
         for k in (low, high)
     ]
@@ -72,7 +74,7 @@ def features_table(coefficients: Coefficients) -> Table:
             [
                 [text(coefficients.features[j]) for j in order],
                 everything[: len(order)],
-                [Cell(number(sd[j], digits), float(sd[j])) for j in order],
+                [Cell(number(sd[j], digits), float(sd[j])) for j in places_of],
                 *extreme,
                 [Cell(f"{n} of {len(values)}", n) for n in agree],
             ]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from relatask.report.figures.coefficients import SINGLY, shared_figure, tasks_figure
+from relatask.report.figures.coefficients import SINGLY, largest, shared_figure, tasks_figure
 from relatask.report.figures.differences import NAMED, differences_figure
 from relatask.report.figures.relation import clustering, matrix, relation_figure
 from relatask.report.figures.support import support_figure
@@ -68,7 +68,7 @@ def _relation(record: RunRecord, index: dict[str, int], figures: Drawn, captions
 
 def _coefficients(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
     found = record.coefficients
-    if found is None or not found.tasks or not found.features:
+    if found is None or not largest(found):
         return
     order = list(found.tasks)
     if record.relation is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def render_html(record: RunRecord) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
+    record = RunRecord.from_json(record.to_json())  # what is not finite is absent from here on
     found = record.comparison
     figures, captions = figures_and_captions(record)
     counted = tally(found) if found else {}
@@ -101,7 +103,8 @@ def embed(value: Any) -> str:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
-        return float(f"{value:.5g}")
+        near = float(f"{value:.5g}")
+        return near if math.isfinite(near) else value
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return [_rounded(item) for item in value] if isinstance(value, list) else value

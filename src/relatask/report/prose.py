@@ -57,8 +57,8 @@ def shared_words(record: RunRecord) -> str:
     unit = f" (in {record.unit})" if record.unit else ""
     left = len(found.features) - FEATURES
     return (
-        f"Coefficients of “{record.titled(found.method)}”: the change of the prediction{unit} for {per}. Where the spread "
-        "over tasks is small against the mean, the tasks share the feature's effect."
+        f"Coefficients of “{record.titled(found.method)}”: the change of the prediction{unit} for {per}. Where the "
+        "spread over tasks is small against the mean, the tasks share the feature's effect."
         + (f" The figures show the {FEATURES} largest features; {left} more are in the table." if left > 0 else "")
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +28,32 @@ _VARIABLES = dict(
 # Two hues of middle lightness, good on white and on black, distinct for colour-blind readers; size is opacity.
 POSITIVE, NEGATIVE = (0.16, 0.47, 0.76), (0.88, 0.46, 0.13)
 
-WIDTH = 880  # units of the SVG; one unit is one CSS pixel at full width
+WIDTH = 760  # units of the SVG; one unit is one CSS pixel at full width
 TEXT = 12
 
 _TASK = re.compile(r"t\d+-\w+")
+
+
+@dataclass(frozen=True)
+class Heat:
+    """A heat map inside a figure, so that the page can read a cell: `of` names the record's matrix.
+
+    Rows are the page's numbers of tasks; columns too, or positions of features.
+    """
+
+    axes: Axes
+    rows: Sequence[int]
+    columns: Sequence[int]
+    of: str
+
+    def attributes(self, figure: Figure) -> dict[str, str]:
+        """Where the cells lie, as an attribute of the ``<svg>`` element, in its units, y downwards."""
+        place = self.axes.get_position()
+        width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
+        x, y, w, h = place.x0 * width, (1 - place.y1) * height, place.width * width, place.height * height
+        heat = {key: round(value, 2) for key, value in {"x": x, "y": y, "w": w, "h": h}.items()}
+        about = {"rows": list(self.rows), "columns": list(self.columns), "of": self.of}
+        return {"data-heat": json.dumps(heat | about, separators=(",", ":"))}
 
 
 @contextmanager
@@ -69,7 +93,7 @@ def draw(
     name: str,
     label: str,
     height: float,
-    paint: Callable[[Figure], Mapping[str, str] | None],
+    paint: Callable[[Figure], Heat | None],
     tips: Mapping[int, str] | None = None,
     width: float = WIDTH,
 ) -> str:
@@ -85,7 +109,7 @@ def draw(
         In CSS pixels at full width.
     paint : callable
         Takes the Figure (constrained layout). Artists whose gid is ``t<number>-<anything>`` belong to the task of that
-        number. May return attributes for the ``<svg>`` element, asked for after the layout is done.
+        number. May return the heat map in it.
     tips : mapping of int to str
         The tooltip of each task's artists.
 
@@ -101,18 +125,22 @@ def draw(
         layout = ConstrainedLayoutEngine(w_pad=4 / 72, h_pad=4 / 72)
         figure = Figure(figsize=(width / 72, height / 72), dpi=72, layout=layout)
         FigureCanvasSVG(figure)
-        attributes = paint(figure) or {}
+        heat = paint(figure)
+        _settle(figure)
+        attributes = heat.attributes(figure) if heat else {}
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
-    return _inline(file.getvalue(), name, label, width, height, dict(attributes), tips or {})
+    return _inline(file.getvalue(), name, label, width, height, attributes, tips or {})
 
 
-def box(figure: Figure, axes: Axes) -> tuple[float, float, float, float]:
-    """Where the axes lie after layout: x, y, width, height in the SVG's units, y downwards."""
+def _settle(figure: Figure) -> None:
+    """Fix the layout and cut off its last digits: its solver's rounding differs from run to run."""
     figure.draw_without_rendering()
-    place = axes.get_position()
-    width, height = 72 * figure.get_figwidth(), 72 * figure.get_figheight()
-    return place.x0 * width, (1 - place.y1) * height, place.width * width, place.height * height
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        place = axes.get_position()
+        left, bottom, right, top = (round(edge, 4) for edge in place.extents)
+        axes.set_position((left, bottom, right - left, top - bottom))
 
 
 def _inline(

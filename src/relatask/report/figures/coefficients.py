@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from relatask.report.figures.canvas import ACCENT, INK, MUTED, RULE, SAME, box, draw
+from relatask.report.figures.canvas import ACCENT, INK, MUTED, RULE, SAME, Heat, draw
 from relatask.report.figures.relation import NAMED, tint
 from relatask.report.parts import Coefficients
 from relatask.report.words import number, short
@@ -29,9 +28,10 @@ def values_of(coefficients: Coefficients) -> Floats:
 
 
 def largest(coefficients: Coefficients) -> list[int]:
-    """Positions of the features, by the root mean square of their coefficients over the tasks, the largest first."""
-    size = np.sqrt(np.nanmean(np.nan_to_num(values_of(coefficients)) ** 2, axis=0))
-    return [int(j) for j in np.argsort(-size, kind="stable")]
+    """Positions of the features that have a number, by their sum of squares over the tasks, the largest first."""
+    values = values_of(coefficients)
+    size = np.nansum(values**2, axis=0)
+    return [int(j) for j in np.argsort(-size, kind="stable") if np.isfinite(values[:, j]).any()]
 
 
 def shared_figure(coefficients: Coefficients, *, label: str, unit: str) -> str:
@@ -75,7 +75,7 @@ def tasks_figure(coefficients: Coefficients, order: Sequence[str], index: Mappin
     t = len(rows)
     height = 24 * t if t <= 20 else max(420, min(560, 12 * t)) if t <= NAMED else 4 * min(t, 200)
 
-    def paint(figure: Figure) -> dict[str, str]:
+    def paint(figure: Figure) -> Heat:
         axes, scale = figure.subplots(1, 2, width_ratios=[480, 10], squeeze=False)[0]
         axes.imshow(tint(values, limit), interpolation="none", aspect="auto")
         axes.spines[:].set_visible(False)
@@ -96,9 +96,7 @@ def tasks_figure(coefficients: Coefficients, order: Sequence[str], index: Mappin
         scale.yaxis.tick_right()
         scale.set_yticks([limit, 0, -limit], [number(end, sign=True) for end in (limit, 0, -limit)])
         scale.tick_params(labelcolor=MUTED)
-        x, y, width, tall = box(figure, axes)
-        heat = {"x": x, "y": y, "w": width, "h": tall, "rows": tasks, "columns": chosen, "of": "coefficients"}
-        return {"data-heat": json.dumps(heat, separators=(",", ":"))}
+        return Heat(axes, tasks, chosen, "coefficients")
 
     longest = max((len(short(coefficients.features[j], 22)) for j in chosen), default=0)
     return draw("figure-tasks", label, height + 6.5 * longest + 24, paint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from relatask.report.figures.canvas import INK, MUTED, NEGATIVE, POSITIVE, box, draw
+from relatask.report.figures.canvas import INK, MUTED, NEGATIVE, POSITIVE, Heat, draw
 from relatask.report.parts import TaskRelation
 from relatask.report.words import number, places, short
 
@@ -98,7 +97,7 @@ def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: 
     font = 12 if t <= 32 else 8
     digits = places(between.tolist())
 
-    def paint(figure: Figure) -> dict[str, str]:
+    def paint(figure: Figure) -> Heat:
         left, axes, scale = figure.subplots(1, 3, width_ratios=[0.16 * 520, side, 12], squeeze=False)[0]
         axes.imshow(tint(shown, limit, power), interpolation="none", aspect="auto")
         axes.spines[:].set_visible(False)
@@ -132,9 +131,7 @@ def relation_figure(relation: TaskRelation, index: Mapping[str, int], *, label: 
         ends = [limit, 0, -limit] if relation.signed else [limit, 0]
         scale.set_yticks(ends, [number(end, sign=relation.signed) for end in ends])
         scale.tick_params(labelcolor=MUTED)
-        x, y, width, height = box(figure, axes)
         tasks = [index[relation.tasks[k]] for k in order]
-        heat = {"x": x, "y": y, "w": width, "h": height, "rows": tasks, "columns": tasks, "of": "relation"}
-        return {"data-heat": json.dumps(heat, separators=(",", ":"))}
+        return Heat(axes, tasks, tasks, "relation")
 
-    return draw("figure-relation", label, side + 8, paint, width=min(880, side + 120 + longest + 60))
+    return draw("figure-relation", label, side + 8, paint, width=min(760, side + 120 + longest + 60))
