@@ -15,6 +15,8 @@ from relatask.measure import ALL, Check
 
 Floats = npt.NDArray[np.float64]
 FEW = 5
+UNITS = 5
+"""Targets whose standard deviations differ by this factor are said to have different units."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def audit(problem: Problem, X: Floats, features: tuple[str, ...], splits: list[A
     seen = ~np.isnan(problem.y)
     support = _support(problem, seen, splits)
     problems = [*_few(support), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
-    notes = [*undetermined(problem, X, features)]
+    notes = [*undetermined(problem, X, features), *_units(problem)]
     if len(splits) == 1:
         notes.append(
             Check(
@@ -123,6 +125,21 @@ def _leaks(found: Sequence[Any], targets: Sequence[str]) -> list[Check]:
             remedy = f"If it is not known before the target: features.exclude: [{leak.column}]"
         checks.append(Check(leak.code, leak.target, f"{leak.what}.", remedy))
     return checks
+
+
+def _units(problem: Problem) -> list[Check]:
+    """Say where targets have so different units that tying their coefficients means little."""
+    if problem.tasks is not None or len(problem.names) < 2:
+        return []
+    sd = np.nanstd(problem.y, axis=0)
+    small, large = int(sd.argmin()), int(sd.argmax())
+    if not sd[small] or sd[large] < UNITS * sd[small]:
+        return []
+    message = (
+        f"targets differ in scale: the sd of {problem.names[large]} is {sd[large] / sd[small]:,.0f} times that of "
+        f"{problem.names[small]}; the relation, and the choice of its strength, compare them in their own units."
+    )
+    return [Check("note", ALL, message, "Bring the targets to a common scale first, for example standard deviations.")]
 
 
 def undetermined(problem: Problem, X: Floats, features: tuple[str, ...]) -> list[Check]:

@@ -63,8 +63,8 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
     """
     n, d = shape
     automatic = any(relation.strength in (None, "auto") for relation in loaded.config.model.relation)
-    methods = 1 + len(loaded.config.baselines)
-    solves = n_splits * ((126 if automatic else 1) + 126 * len(loaded.config.baselines))
+    methods = 1 + len(loaded.config.beside)
+    solves = n_splits * ((126 if automatic else 1) + 126 * len(loaded.config.beside))
     operations = 2.0 * n * d**2 * n_splits * methods * 6 + solves * n_tasks * d**3
     square = np.ones((400, 400))
     square @ square
@@ -97,7 +97,7 @@ def _show(
     tasks = show.plural(len(problem.names), "task")
     what = f"groups of {config.data.by}" if config.data.by else "columns"
     show.say(f"{loaded.data}: {problem.rows:,} rows, {len(encoder.feature_names_)} inputs, {tasks} ({what})")
-    show.say(f"Model: {method_name(config.model)}; baselines: {', '.join(config.baselines)}")
+    show.say(f"Model: {method_name(config.model)}; baselines: {', '.join(config.beside)}")
     show.say(f"Splits: {describe_splits(config, problem)}")
     for name, why in encoder.dropped_.items():
         show.say(f"Left out: {name}, because {why}.")

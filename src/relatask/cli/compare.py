@@ -13,7 +13,7 @@ from relatask.cli.files import check_folder, prepare, write_json, write_text
 from relatask.cli.loading import Loaded, load
 from relatask.cli.outcome import points, points_interval, tell_checks
 from relatask.cli.problem import Problem, read_problem, sha256
-from relatask.cli.run import method_words, run_study, same_run, write_predictions
+from relatask.cli.run import check_jobs, method_words, run_study, same_run, write_predictions
 from relatask.notices import InputError
 
 
@@ -34,9 +34,10 @@ def compare(
     """Compare; return 1 where a solver did not reach its tolerance."""
     if repeats is not None:
         overrides = [*overrides, f"data.split.repeats={repeats}"]
+    check_jobs(jobs)
     loaded = load(config, overrides, output)
     variants = parse_methods(methods, loaded.config.model)
-    taken = [name for name in variants if name in loaded.config.baselines]
+    taken = [name for name in variants if name in loaded.config.beside]
     if taken:
         raise InputError(f"--methods: {taken[0]} is a baseline, and runs anyway.")
     if output is None and (resume or overwrite):
@@ -51,7 +52,7 @@ def compare(
     features = make_encoder(loaded.config).fit(problem.inputs).feature_names_
     if dry_run:
         show.say(
-            f"Dry run: would fit {', '.join(models)} and {', '.join(loaded.config.baselines)}; "
+            f"Dry run: would fit {', '.join(models)} and {', '.join(loaded.config.beside)}; "
             f"{describe_splits(loaded.config, problem)}; and write {output or 'nothing'}."
         )
         return 0

@@ -243,6 +243,11 @@ class RunConfig(Section):
     def _single_first(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(("single", *names)))
 
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The baselines that run: common slopes with own intercepts exist for groups only."""
+        return tuple(name for name in self.baselines if self.data.by is not None or name != "pooled_slopes")
+
     @model_validator(mode="after")
     def _targets(self) -> RunConfig:
         if self.data.by is not None and len(self.tasks) > 1:

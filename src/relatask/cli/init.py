@@ -244,8 +244,8 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         "  intercept: free  # free, tied (under the relation), common, none",
         "  solver: auto",
         "  tol: 1.0e-6",
-        "# each task alone (scaled inputs, or as they are: the better one counts); one model; common slopes",
-        "baselines: [single, single_raw, pooled, pooled_slopes]",
+        "# single: each task alone, inputs scaled (raw: as they are); the better one counts. pooled: one model.",
+        f"baselines: [single, single_raw, pooled{', pooled_slopes' if grouped else ''}]",
         "output:",
         f"  folder: {_scalar(config.output.folder)}  # relative to this file",
     ]

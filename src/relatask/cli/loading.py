@@ -210,7 +210,8 @@ def _join(words: list[str]) -> str:
         return unique[0]
     heads = [text.rsplit("; got", 1)[0] for text in unique]
     given = next((text.rsplit("; got", 1)[1] for text in unique if "; got" in text), None)
-    return "; or ".join(heads) + (f"; got{given}" if given else "")
+    heads = [heads[0], *(head.removeprefix("expected ") for head in heads[1:])]
+    return " or ".join(heads) + (f"; got{given}" if given else "")
 
 
 def _explain_one(item: Any, raw: dict[str, Any]) -> tuple[str, str]:
@@ -233,6 +234,12 @@ def _explain_one(item: Any, raw: dict[str, Any]) -> tuple[str, str]:
         choices = [text.strip(" '") for text in item["ctx"]["expected"].replace(" or ", ",").split(",")]
         near = suggestion(given, choices) if len(choices) > 1 else ""
         return dotted, f"expected {item['ctx']['expected']}; got {given!r}{'.' + near if 'Did' in near else ''}"
+    limits = item.get("ctx", {})
+    for bound, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
+        if bound in limits:
+            return dotted, f"expected a number {sign} {limits[bound]:g}; got {given!r}"
+    if kind == "literal_error":
+        return dotted, f"expected {limits['expected']}; got {given!r}"
     words = EXPECTED.get(kind, item["msg"][0].lower() + item["msg"][1:])
     return dotted, f"expected {words}; got {given!r}" if kind in EXPECTED else f"{words}; got {given!r}"
 

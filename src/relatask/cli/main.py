@@ -47,6 +47,7 @@ TableFile = Annotated[Path, Parameter(help="A CSV, TSV or Parquet file with the 
 @app.command(sort_key=1)
 def init(
     data: Annotated[Path, Parameter(help="A CSV, TSV or Parquet file.")],
+    /,
     *,
     target: Annotated[tuple[str, ...], Parameter(name=("--target", "-t"), help="Column(s) to predict: -t price,sold")],
     by: Annotated[
@@ -66,7 +67,7 @@ def init(
 
 
 @app.command(sort_key=2)
-def check(config: Config, *, override: Override = (), json: Json = False) -> int:
+def check(config: Config, /, *, override: Override = (), json: Json = False) -> int:
     """Audit the data and the configuration; train nothing. Exit 1 where something was found."""
     from relatask.cli.check import check
 
@@ -76,6 +77,7 @@ def check(config: Config, *, override: Override = (), json: Json = False) -> int
 @app.command(sort_key=3)
 def train(
     config: Config,
+    /,
     *,
     override: Override = (),
     output: Annotated[Path | None, Parameter(help="The run folder, instead of the configuration's.")] = None,
@@ -94,6 +96,7 @@ def train(
 @app.command(sort_key=4)
 def compare(
     config: Config,
+    /,
     *,
     methods: Annotated[
         tuple[str, ...],
@@ -130,6 +133,7 @@ def compare(
 @app.command(sort_key=5)
 def evaluate(
     run: Run,
+    /,
     *,
     data: TableFile,
     bootstrap: Annotated[int, Parameter(help="Bootstrap samples behind each 95% interval.")] = 1000,
@@ -145,6 +149,7 @@ def evaluate(
 @app.command(sort_key=6)
 def predict(
     run: Run,
+    /,
     *,
     data: TableFile,
     output: Annotated[Path, Parameter(name=("--output", "-o"), help="The predictions: .parquet, .csv or .tsv.")],
@@ -168,7 +173,9 @@ def report(runs: Annotated[tuple[Path, ...], Parameter(help="Run folders.")], /,
 
 
 @app.command(sort_key=8)
-def methods(name: Annotated[str | None, Parameter(help="One of them, in full.")] = None, *, json: Json = False) -> int:
+def methods(
+    name: Annotated[str | None, Parameter(help="One of them, in full.")] = None, /, *, json: Json = False
+) -> int:
     """List relations, baselines and metrics: formula, solver, source."""
     from relatask.cli.catalogue import methods
 
@@ -178,6 +185,7 @@ def methods(name: Annotated[str | None, Parameter(help="One of them, in full.")]
 @app.command(sort_key=9)
 def data(
     name: Annotated[str | None, Parameter(help="A data set.")] = None,
+    /,
     *,
     output: Annotated[
         Path | None, Parameter(name=("--output", "-o"), help="Write it as .csv, .tsv or .parquet.")

@@ -42,6 +42,7 @@ def train(
     loaded = load(config, overrides, output)
     if resume and overwrite:
         raise InputError("--resume and --overwrite exclude each other: go on with the run, or start it again.")
+    check_jobs(jobs)
     folder = loaded.folder
     check_folder(folder, resume=resume, overwrite=overwrite)
     if resume:
@@ -59,7 +60,10 @@ def train(
     write_json(folder / "env.json", environment())
     write_json(folder / "data.json", describe_data(loaded, problem, features, digest))
     study = run_study(loaded, problem, {main: model}, folder, jobs)
-    checks = finish(loaded, problem, study, main, model, digest)
+    try:
+        checks = finish(loaded, problem, study, main, model, digest)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"every fit is done and kept, the report is not. To go on: {_again()}") from None
     if as_json:
         facts = outcome_json(study, main, loaded.config.metrics, checks)
         show.print_json({"folder": str(folder), "report": str(folder / "report.html"), **facts})
@@ -67,6 +71,12 @@ def train(
         tell(study, main, loaded.config.metrics, checks)
         show.say(f"Report: {folder / 'report.html'}")
     return 1 if any(check.code == "RT015" for check in checks) else 0
+
+
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of processes that means nothing."""
+    if jobs < 1 and jobs != -1:
+        raise InputError(f"--jobs {jobs}: expected a number of processes, or -1 for one per core.")
 
 
 def run_study(
@@ -94,7 +104,7 @@ def run_study(
                 problem.tasks,
                 splits=build_splits(loaded.config, problem),
                 seeds=seeds,
-                baselines=loaded.config.baselines,
+                baselines=loaded.config.beside,
                 encode=make_encoder(loaded.config),
                 folder=folder,
                 n_jobs=jobs,
@@ -212,7 +222,7 @@ def same_run(loaded: Loaded) -> None:
 
 def _plan(loaded: Loaded, problem: Problem, main: str, features: Sequence[str]) -> None:
     show.say(
-        f"Dry run: would fit {main} and {', '.join(loaded.config.baselines)} on {problem.rows:,} rows, "
+        f"Dry run: would fit {main} and {', '.join(loaded.config.beside)} on {problem.rows:,} rows, "
         f"{len(features)} inputs, {show.plural(len(problem.names), 'task')}; "
         f"{describe_splits(loaded.config, problem)}; "
         f"and write {loaded.folder}: {', '.join(name for name in OURS if name != 'comparison.json')}."

@@ -1,0 +1,158 @@
+"""The configuration: what it accepts, how it refuses, and that its resolved form says the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relatask.cli.config import RunConfig
+from relatask.cli.loading import load, override, parse, plain
+from relatask.notices import InputError
+from relatask.study import BASELINES
+
+
+def raw() -> dict:
+    return {
+        "version": 1,
+        "data": {"path": "a.csv", "by": "school"},
+        "tasks": {"score": None},
+        "model": {"relation": {"name": "Pairwise"}},
+        "output": {"folder": "runs/a"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("data.splitt={}", "data.splitt: is not a known key. Did you mean data.split?"),
+        ("modle.kind=linear", "modle: is not a known key. Did you mean model?"),
+        ("data.split={kind: kfold, test: .2}", "data.split.test: is not a known key. Expected one of: kind, k"),
+        ("data.split={kind: kfolds}", "data.split.kind: 'kfolds' is unknown. Did you mean kfold"),
+        ("data.split.kind=group", "data.split.column: is missing"),
+        ("data.split={repeats: x}", "data.split.repeats: expected a whole number; got 'x'"),
+        ("data.split={test: 1.5}", "data.split.test: expected a number < 1; got 1.5"),
+        ("model.relation.strenght=1", "strenght: is not an option of Pairwise. Did you mean model.relation.strength"),
+        ("model.relation.strength=-1", "strength: expected a number >= 0 or 'auto'; got -1"),
+        ("model.relation.strength=abc", "strength: expected a number or 'auto'; got 'abc'"),
+        ("model.relation=TraceNrm", "there is no relation 'TraceNrm'. Did you mean TraceNorm"),
+        ("model.relation={name: Graph}", "Graph needs A"),
+        ("model.relation=[]", "expected at least one relation"),
+        ("model.relation=[Ridge, {name: TraceNorm, foo: 1}]", "model.relation.1.foo: is not an option of TraceNorm"),
+        ("model.kind=mlp", "this version trains linear models only"),
+        ("model.intercept=fre", "expected 'free', 'tied', 'common' or 'none'; got 'fre'. Did you mean free"),
+        ("tasks.score={kind: binary}", "'binary' is not there yet"),
+        ("tasks.score={knd: regression}", "tasks.score.knd: is not a known key. Did you mean tasks.score.kind"),
+        ("tasks.score={metrics: [rmsee]}", "no metric 'rmsee'; did you mean 'rmse'"),
+        ("tasks.other=null", "one target is expected, got 2"),
+        ("baselines=[singel]", "Did you mean single"),
+        ("version=2", "version: expected 1; got 2"),
+        ("data=null", "data: expected keys with values"),
+        ("output={}", "output.folder: is missing"),
+        ("nonsense", "expected key=value"),
+        ("data.path.x=1", "which has no key 'x'"),
+        ("data.path=[", "cannot be read as YAML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_path(change, words):
+    given_values = raw()
+    with pytest.raises(InputError) as error:
+        override(given_values, change)
+        parse(given_values, "run.yaml")
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "value"),
+    [
+        ("model.relation.name=TraceNorm", "model.relation.0.name", "TraceNorm"),
+        ("model.relation=TraceNorm", "model.relation.0.name", "TraceNorm"),
+        ("model.relation.strength=1e-3", "model.relation.0.strength", 0.001),
+        ("data.split.repeats=3", "data.split.repeats", 3),
+        ("data.split={kind: kfold, k: 3}", "data.split.k", 3),
+        ("features.exclude=[x, y]", "features.exclude", ["x", "y"]),
+        ("model.tol=1e-5", "model.tol", 1e-5),
+        ("output.folder=else", "output.folder", "else"),
+    ],
+)
+def test_overrides_change_one_thing(change, path, value):
+    values = raw()
+    override(values, change)
+    found = plain(parse(values, "run.yaml"))
+    for key in path.split("."):
+        found = found[int(key)] if key.isdigit() else found[key]
+    assert found == value
+
+
+def test_a_single_baseline_always_runs():
+    config = RunConfig.model_validate(raw() | {"baselines": ["pooled"]})
+    assert config.baselines == ("single", "pooled")
+
+
+def test_baselines_and_metrics_are_those_of_the_other_rooms():
+    choices = RunConfig.model_json_schema()["properties"]["baselines"]["items"]["enum"]
+    assert set(choices) == set(BASELINES)
+
+
+def test_toml_says_the_same_as_yaml(tmp_path):
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump({**raw(), "tasks": {"score": {}}}))
+    (tmp_path / "a.toml").write_text(
+        'version = 1\n[data]\npath = "a.csv"\nby = "school"\n[tasks.score]\n[model.relation]\nname = "Pairwise"\n'
+        '[output]\nfolder = "runs/a"\n'
+    )
+    assert load(tmp_path / "a.yaml").config == load(tmp_path / "a.toml").config
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("data: {path: a.csv}\ndata: {path: b.csv}\n", "'data' is given twice"),
+        ("- 1\n- 2\n", "expected sections"),
+        ("data: [", "cannot be read as YAML"),
+        ("tasks: {yes: {}}\ndata: {path: a}\noutput: {folder: b}\n", "put it in quotes"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path, text, words):
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(InputError, match=words):
+        load(tmp_path / "a.yaml")
+
+
+def test_paths_are_relative_to_the_file(tmp_path):
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(raw()))
+    loaded = load(tmp_path / "a.yaml")
+    assert loaded.data == tmp_path / "a.csv"
+    assert loaded.folder == tmp_path / "runs" / "a"
+
+
+relations = st.sampled_from(["Pairwise", "Ridge", "TraceNorm", "SharedSparsity", "Sparse"])
+strengths = st.one_of(st.just("auto"), st.floats(0, 1e6))
+splits = st.one_of(
+    st.fixed_dictionaries({"kind": st.just("random"), "test": st.floats(0.01, 0.99), "repeats": st.integers(1, 50)}),
+    st.fixed_dictionaries({"kind": st.just("kfold"), "k": st.integers(2, 20), "seed": st.integers(0, 9)}),
+    st.fixed_dictionaries({"kind": st.just("time"), "column": st.just("year"), "k": st.integers(1, 9)}),
+)
+
+
+@given(
+    relation=st.lists(st.fixed_dictionaries({"name": relations, "strength": strengths}), min_size=1, max_size=3),
+    split=splits,
+    exclude=st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=9), max_size=3),
+)
+def test_the_resolved_configuration_reads_back_as_itself(tmp_path_factory, relation, split, exclude):
+    folder: Path = tmp_path_factory.mktemp("config")
+    values = raw() | {"features": {"exclude": exclude}}
+    values["data"] = values["data"] | {"split": split}
+    values["model"] = {"relation": relation}
+    (folder / "a.yaml").write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+    first = load(folder / "a.yaml")
+    (folder / "b.yaml").write_text(first.resolved(), encoding="utf-8")
+    second = load(folder / "b.yaml")
+    assert second.config.model == first.config.model
+    assert second.config.features == first.config.features
+    assert second.config.data.split == first.config.data.split
+    assert second.data == first.data.resolve()
+    assert second.resolved() == first.resolved()
