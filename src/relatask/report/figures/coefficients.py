@@ -48,7 +48,7 @@ def shared_figure(coefficients: Coefficients, *, label: str, unit: str) -> str:
         axes.axvline(0, color=INK, linewidth=1.2, zorder=1.5)
         if len(values) <= SINGLY:
             ticks = np.broadcast_to(y[:, None], values.T.shape)
-            axes.plot(values.T, ticks, "|", markersize=9, markeredgecolor=SAME, alpha=0.75, zorder=1.8)
+            axes.plot(values.T, ticks, "|", markersize=9, color=SAME, alpha=0.75, zorder=1.8)
         for j in y:
             if len(values) > SINGLY:
                 axes.plot(
