@@ -41,7 +41,8 @@ class Case:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        return {"X": self.X, "y": self.y, "tasks": self.tasks, "sample_weight": self.weights}
+        y = self.y[:, 0] if self.y.ndim == 2 and self.t == 1 else self.y
+        return {"X": self.X, "y": y, "tasks": self.tasks, "sample_weight": self.weights}
 
     def labels(self) -> list[tuple[int, np.ndarray, float, float]]:
         """(task, x, label, weight) of every observed label."""

@@ -57,7 +57,8 @@ class Objective:
         shrink = min(shrink, _into_ball(self.norms[-1], rest))
         along = 2 * self.problem.constant - float(np.vdot(self.problem.cross, W))
         square = along - float(np.vdot(W, correlation))
-        factor = min(shrink, along / square) if square > 0 else shrink
+        # The best multiple of the residuals within the dual balls; of overshot ones it is a negative one.
+        factor = float(np.clip(along / square, -shrink, shrink)) if square > 0 else 0.0
         return factor * along - 0.5 * factor**2 * square
 
     def bound_from_dual(self, duals: Sequence[Array], quadratic: Array | None) -> float:
