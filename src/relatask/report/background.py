@@ -10,7 +10,7 @@ from relatask.report.figures.relation import matrix
 from relatask.report.parts import Coefficients, TaskRelation
 from relatask.report.record import RunRecord
 from relatask.report.tables import Cell, Column, Row, Table, columns_to_rows, numbers, text
-from relatask.report.words import ABSENT, count, number, present, seconds
+from relatask.report.words import ABSENT, count, number, places, present, seconds
 
 PAIRS = 5
 
@@ -26,6 +26,9 @@ def pairs_table(relation: TaskRelation) -> Table | None:
     order = [int(k) for k in np.argsort(-entries, kind="stable") if np.isfinite(entries[k])]
     size = min(PAIRS, len(order) // 2)
     chosen = order[:size] + order[len(order) - size :]
+    found = entries[order].tolist()
+    apart = places([max(found) - min(found)]) - 1 if found else 0  # enough decimals to tell nearly equal ones apart
+    digits = min(6, max(places(found), apart))
     said = ["closest"] * size + ["farthest"] * size
     return Table(
         "pairs",
@@ -36,7 +39,7 @@ def pairs_table(relation: TaskRelation) -> Table | None:
                 [text(word) for word in said],
                 [text(relation.tasks[above[k]]) for k in chosen],
                 [text(relation.tasks[below[k]]) for k in chosen],
-                numbers([float(entries[k]) for k in chosen], sign=relation.signed),
+                [Cell(number(entries[k], digits, sign=relation.signed), float(entries[k])) for k in chosen],
             ]
         ),
     )
@@ -68,7 +71,7 @@ def features_table(coefficients: Coefficients) -> Table:
             Column("sd over tasks"),
             Column("Lowest", "text"),
             Column("Highest", "text"),
-            Column("Tasks of the mean's sign"),
+            Column("Same sign", note="tasks whose coefficient has the sign of the mean"),
         ),
         columns_to_rows(
             [

@@ -63,6 +63,8 @@ def _decimals(values: list[float | None], sds: list[float | None], scale: float)
 
 def gains_table(record: RunRecord) -> Table:
     """The main method against every baseline: the difference over all tasks, and how many tasks gained or lost."""
+    metrics = {found.overall.metric for found in record.differences}
+    one = len(metrics) == 1  # then the caption names it, and no column
     rows = []
     for found in record.differences:
         scale = metric_scale(found.overall.metric)
@@ -73,7 +75,7 @@ def gains_table(record: RunRecord) -> Table:
             Row(
                 (
                     text(record.titled(found.baseline)),
-                    text(titled(record, row.metric)),
+                    *([] if one else [text(titled(record, row.metric))]),
                     Cell(number(row.difference * scale, digits, sign=True), row.difference),
                     Cell(interval(row.low * scale, row.high * scale, digits), row.low),
                     *(Cell(str(n), n) for n in tally(found).values()),
@@ -82,10 +84,12 @@ def gains_table(record: RunRecord) -> Table:
         )
     return Table(
         "gains",
-        f"What “{record.main.title}” gains over each baseline, and for how many tasks.",
+        f"What “{record.main.title}” gains over each baseline, over all tasks"
+        + (f", in {titled(record, next(iter(metrics)))}" if one else "")
+        + "; and how many tasks it helped or hurt.",
         (
             Column("Against", "text"),
-            Column("Over all tasks, in", "text"),
+            *([] if one else [Column("Metric", "text")]),
             Column("Gain", note="positive: the shared model is better"),
             Column("95% interval"),
             *(Column(f"{symbol} {verdict}") for verdict, symbol in SYMBOLS.items()),

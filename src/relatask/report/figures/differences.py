@@ -124,8 +124,8 @@ def _row(
         low, high = max(row.low * scale, -limit[0]), min(row.high * scale, limit[1])
         axes.plot([low, high], [y, y], color=edge, linewidth=1.1 if small else 2, gid=gid("line"), zorder=2)
         for cut, at, arrow in ((row.low * scale < low, low, "<"), (row.high * scale > high, high, ">")):
-            if cut and not small:
-                axes.plot([at], [y], marker=arrow, markersize=5, color=edge, clip_on=False, zorder=2.5)
+            if cut:
+                axes.plot([at], [y], marker=arrow, markersize=3 if small else 5, color=edge, clip_on=False, zorder=2.5)
     at = float(np.clip(row.difference * scale, -limit[0], limit[1]))
     axes.plot(
         [at],
