@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relatask.cli.config import RunConfig
+from relatask.cli.config import ModelConfig, RunConfig
 from relatask.cli.loading import load, override, parse, plain
+from relatask.linear.solvers import SOLVERS
 from relatask.notices import InputError
 from relatask.study import BASELINES
 
@@ -23,6 +25,15 @@ def raw() -> dict:
         "model": {"relation": {"name": "Pairwise"}},
         "output": {"folder": "runs/a"},
     }
+
+
+def changed(change: str) -> RunConfig:
+    values = raw()
+    override(values, change)
+    return parse(values, "run.yaml")
+
+
+names = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=9)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +69,8 @@ def raw() -> dict:
     ],
 )
 def test_what_is_wrong_is_named_with_its_path(change, words):
-    given_values = raw()
     with pytest.raises(InputError) as error:
-        override(given_values, change)
-        parse(given_values, "run.yaml")
+        changed(change)
     assert words in str(error.value)
 
 
@@ -79,9 +88,7 @@ def test_what_is_wrong_is_named_with_its_path(change, words):
     ],
 )
 def test_overrides_change_one_thing(change, path, value):
-    values = raw()
-    override(values, change)
-    found = plain(parse(values, "run.yaml"))
+    found = plain(changed(change))
     for key in path.split("."):
         found = found[int(key)] if key.isdigit() else found[key]
     assert found == value
@@ -92,9 +99,10 @@ def test_a_single_baseline_always_runs():
     assert config.baselines == ("single", "pooled")
 
 
-def test_baselines_and_metrics_are_those_of_the_other_rooms():
+def test_choices_are_those_of_the_other_rooms():
     choices = RunConfig.model_json_schema()["properties"]["baselines"]["items"]["enum"]
     assert set(choices) == set(BASELINES)
+    assert get_args(ModelConfig.model_fields["solver"].annotation) == SOLVERS
 
 
 def test_toml_says_the_same_as_yaml(tmp_path):
@@ -140,7 +148,7 @@ splits = st.one_of(
 @given(
     relation=st.lists(st.fixed_dictionaries({"name": relations, "strength": strengths}), min_size=1, max_size=3),
     split=splits,
-    exclude=st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1, max_size=9), max_size=3),
+    exclude=st.lists(names, max_size=3),
 )
 def test_the_resolved_configuration_reads_back_as_itself(tmp_path_factory, relation, split, exclude):
     folder: Path = tmp_path_factory.mktemp("config")

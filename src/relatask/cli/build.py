@@ -103,6 +103,13 @@ def make_encoder(config: RunConfig) -> Any:
     return TableEncoder(features.categorical, max_categories=features.max_categories, impute=features.impute)
 
 
+def encoded_names(config: RunConfig, problem: Problem) -> tuple[str, ...]:
+    """Return the names of the encoded inputs; inputs that cannot be encoded are an error before any work."""
+    encoder = make_encoder(config).fit(problem.inputs)
+    encoder.transform(problem.inputs)
+    return tuple(encoder.feature_names_)
+
+
 def build_splits(config: RunConfig, problem: Problem) -> Any:
     """Return the splits that a configuration describes."""
     from relatask.study import splits

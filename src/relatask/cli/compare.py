@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from relatask.cli import show
-from relatask.cli.build import build_model, describe_splits, make_encoder, parse_methods
+from relatask.cli.build import build_model, describe_splits, encoded_names, parse_methods
 from relatask.cli.doctor import environment
 from relatask.cli.files import check_folder, prepare, write_json, write_text
 from relatask.cli.loading import Loaded, load
@@ -49,7 +49,7 @@ def compare(
     problem = read_problem(loaded)
     folder = loaded.file.parent
     models = {name: build_model(loaded.config, folder, problem.names, variant) for name, variant in variants.items()}
-    features = make_encoder(loaded.config).fit(problem.inputs).feature_names_
+    features = encoded_names(loaded.config, problem)
     if dry_run:
         show.say(
             f"Dry run: would fit {', '.join(models)} and {', '.join(loaded.config.beside)}; "

@@ -165,7 +165,9 @@ class ModelConfig(Section):
     intercept: Literal["free", "tied", "common", "none"] = Field(
         default="free", description="how the intercepts are shared"
     )
-    solver: str = Field(default="auto", description="auto picks the cheapest exact one")
+    solver: Literal["auto", "direct", "admm", "fista"] = Field(
+        default="auto", description="auto picks the cheapest exact one"
+    )
     tol: float = Field(
         default=1e-6, gt=0, description="relative duality gap, or relative gradient, at which the solver stops"
     )

@@ -14,6 +14,7 @@ import yaml
 from relatask.cli import show
 from relatask.cli.config import RunConfig
 from relatask.cli.files import refuse_existing, write_text
+from relatask.cli.loading import names_in
 from relatask.cli.problem import Problem, make_problem, need
 from relatask.notices import InputError
 
@@ -40,17 +41,21 @@ def init(
         refuse_existing(output, overwrite)
     if not targets:
         raise InputError("--target: expected the column to predict, for example --target score")
+    table = read_table(data)
+    targets = names_in(targets, table.column_names)
     if by is not None and len(targets) > 1:
         raise InputError(
             f"--by {by} with {len(targets)} targets ({', '.join(targets)}): with --by each group is a task, "
             "so one target is expected. Give one --target, or leave --by out to make each target a task."
         )
-    table = read_table(data)
     need(table, targets, str(data), "--target")
     need(table, (by,) if by else (), str(data), "--by")
     found = infer(table, targets, by)
     exclude = _not_inputs(found)
-    config = _config(data, output, targets, by, table, exclude)
+    holes = any(
+        column.missing for column in found.columns if column.name not in exclude and column.role != "categorical"
+    )
+    config = _config(data, output, targets, by, exclude, holes)
     problem = make_problem(table, config, str(data))
     rows = describe(problem)
     text = render(config, problem, exclude)
@@ -176,7 +181,7 @@ def _groupings(table: pa.Table, taken: set[str]) -> list[str]:
 
 
 def _config(
-    data: Path, output: Path, targets: tuple[str, ...], by: str | None, table: pa.Table, exclude: dict[str, str]
+    data: Path, output: Path, targets: tuple[str, ...], by: str | None, exclude: dict[str, str], holes: bool
 ) -> RunConfig:
     metrics = ("r2_mean_of_tasks" if by is None else "explained_variance_within", "rmse")
     raw: dict[str, Any] = {
@@ -185,8 +190,7 @@ def _config(
         "tasks": {name: {"target": name, "primary": name == targets[0], "metrics": metrics} for name in targets},
         "output": {"folder": f"runs/{_stem(data)}"},
     }
-    inputs = [name for name in table.column_names if name not in {*targets, by, *exclude}]
-    if any(table.column(name).null_count for name in inputs):
+    if holes:
         raw["features"]["impute"] = "median"
     return RunConfig.model_validate(raw)
 

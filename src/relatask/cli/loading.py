@@ -185,6 +185,25 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
+def names_in(values: Iterable[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Read `a,b` and repeated options alike; a known name may hold commas itself.
+
+    Examples
+    --------
+    >>> names_in(["a,b", "sex 1, under 40,c"], ["a", "b", "c", "sex 1, under 40"])
+    ('a', 'b', 'sex 1, under 40', 'c')
+    """
+    there, names = set(known), []
+    for value in values:
+        parts = value.split(",")
+        while parts:
+            whole = (n for n in range(len(parts), 0, -1) if ",".join(parts[:n]).strip() in there)
+            count = next(whole, 1)
+            names.append(",".join(parts[:count]).strip())
+            parts = parts[count:]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def suggestion(given: str, known: Iterable[str], prefix: str = "") -> str:
     """Return ' Did you mean X?' or, where nothing is near, the list of what is known."""
     known = [str(name) for name in known]

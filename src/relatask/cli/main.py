@@ -63,7 +63,7 @@ def init(
     """Look at a table, find its tasks, and write a commented configuration."""
     from relatask.cli.init import init
 
-    return init(data, _split(target), by=by, output=output, overwrite=overwrite, dry_run=dry_run, as_json=json)
+    return init(data, target, by=by, output=output, overwrite=overwrite, dry_run=dry_run, as_json=json)
 
 
 @app.command(sort_key=2)
@@ -161,7 +161,7 @@ def predict(
     """Predict new rows with a trained run."""
     from relatask.cli.predict import predict
 
-    return predict(run, data, output, _split(tasks), overwrite=overwrite, dry_run=dry_run, as_json=json)
+    return predict(run, data, output, tasks, overwrite=overwrite, dry_run=dry_run, as_json=json)
 
 
 @app.command(sort_key=7)
@@ -254,11 +254,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """Run the command and leave with its exit code."""
     sys.exit(run())
-
-
-def _split(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Read `a,b` and repeated options alike."""
-    return tuple(part.strip() for value in values for part in value.split(",") if part.strip())
 
 
 def _plain(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from relatask.cli import show
 from relatask.cli.files import refuse_existing
 from relatask.cli.fitted import Fitted, load_fitted
-from relatask.cli.loading import suggestion
+from relatask.cli.loading import names_in, suggestion
 from relatask.cli.problem import task_column
 from relatask.notices import InputError
 
@@ -120,7 +120,8 @@ def _wanted(fitted: Fitted, tasks: tuple[str, ...]) -> tuple[Any, ...]:
         known: dict[str, Any] = {name: name for name in fitted.loaded.config.tasks}
     else:
         known = {str(label): label for label in fitted.model.tasks_.tolist()}
+    tasks = names_in(tasks, known)
     for name in tasks:
         if name not in known:
             raise InputError(f"--tasks: the run does not know the task {name!r}.{suggestion(name, known)}")
-    return tuple(known[name] for name in dict.fromkeys(tasks)) if tasks else tuple(known.values())
+    return tuple(known[name] for name in tasks) if tasks else tuple(known.values())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from relatask.cli import show
-from relatask.cli.build import build_model, build_splits, describe_splits, make_encoder, method_name
+from relatask.cli.build import build_model, build_splits, describe_splits, encoded_names, make_encoder, method_name
 from relatask.cli.doctor import environment
 from relatask.cli.files import OURS, check_folder, is_run, prepare, write_json, write_text
 from relatask.cli.fitted import save_fitted
@@ -50,7 +50,7 @@ def train(
     problem = read_problem(loaded)
     main = method_name(loaded.config.model)
     model = build_model(loaded.config, loaded.file.parent, problem.names)
-    features = make_encoder(loaded.config).fit(problem.inputs).feature_names_
+    features = encoded_names(loaded.config, problem)
     if dry_run:
         _plan(loaded, problem, main, features)
         return 0
