@@ -10,7 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linear_oracle import INTERCEPTS, LAYOUTS, WEIGHTINGS, Case, case, objective, quadratic_optimum
-from relatask.linear import MultiTaskRegressor
+from relatask.linear import MultiTaskRegressor, reading
+from relatask.linear.datafits import Squared
+from relatask.linear.path import Model
+from relatask.linear.solvers import objective as target_of
+from relatask.linear.solvers.certificate import Objective
 from relatask.notices import RelataskWarning
 from relatask.relations import Proximal, Quadratic, Relation, Sum, parts, registry, with_parameters
 
@@ -91,3 +95,30 @@ def test_a_solver_that_is_stopped_says_how_far_it_is(solver: str, name: str) -> 
             model.fit(**data.arguments)
         assert model.n_iter_ == max_iter
         assert -1e-9 <= (model.objective_ - best.objective_) / model.objective_ <= model.residual_ + 1e-9
+
+
+@given(SEEDS, ROADS)
+@settings(max_examples=60, deadline=None)
+def test_no_point_gives_a_bound_above_the_optimum(seed: int, road: dict) -> None:
+    rng = np.random.default_rng(seed)
+    data = draw_case(rng)
+    relation = draw(NORMS, data.t, rng)
+    if seed % 2:
+        relation = relation + registry()[QUADRATICS[seed % len(QUADRATICS)]].example(data.t)
+    best = fit(data, relation, road, tol=1e-9, max_iter=50_000)
+    target = problem_of(data, relation, road)
+    shape = target.problem.shape
+    rounding = 1e-9 * target.problem.constant
+    for size in (0.0, 1e-3, 0.1, 1.0, 10.0, 1e3):
+        W, *split = (size * rng.normal(size=shape) for _ in range(4))
+        duals = split[: len(target.norms)]
+        product = target.smooth_product(W)
+        assert target.bound_from_residual(W, product, duals) <= best.objective_ + rounding
+        assert target.bound_from_dual(duals, W if target.precision is not None else None) <= best.objective_ + rounding
+
+
+def problem_of(data: Case, relation: Relation, road: dict) -> Objective:
+    _, design = reading.design(data.X, **{k: v for k, v in data.arguments.items() if k != "X"})
+    fit_ = Squared(road["weighting"], road["intercepts"])
+    problem = Model(fit_, road["standardize"], False, "auto", 1e-6, 100).prepare(design.statistics())[3]
+    return target_of(problem, relation)
