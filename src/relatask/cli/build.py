@@ -24,7 +24,7 @@ MODEL_SETTINGS = ("intercept", "weighting", "solver", "tol", "max_iter")
 
 def relation_class(name: str, where: str = "relation") -> Any:
     """Return the relation of this name; an error says which there are."""
-    from relatask.cli.loading import suggestion
+    from relatask.cli.explain import suggestion
     from relatask.relations import registry
 
     known = {key: value for key, value in registry().items() if key != "Sum"}
@@ -50,7 +50,7 @@ def has_strength(kind: Any) -> bool:
 
 def check_relation_options(relation: RelationConfig, where: str) -> None:
     """Refuse options that the relation's constructor does not take, and name those it needs."""
-    from relatask.cli.loading import suggestion
+    from relatask.cli.explain import suggestion
 
     kind = relation_class(relation.name, f"{where}.name")
     options = options_of(kind)

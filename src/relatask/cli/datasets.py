@@ -56,10 +56,13 @@ def _describe(name: str, as_json: bool) -> int:
 
 
 def _export(name: str, output: Path, overwrite: bool, dry_run: bool, as_json: bool) -> int:
-    from relatask.data import load, write_table
+    from relatask.data import datasets, load, write_table
 
     if not dry_run:
         refuse_existing(output, overwrite)
+    elif name in datasets() and datasets()[name].where is None:
+        show.say(f"Dry run: would download {name}, and write {output}.")
+        return 0
     with _download() as moved:
         dataset = load(name, progress=moved)
     table = dataset.to_table()

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from relatask.cli import show
+from relatask.cli.explain import suggestion
 from relatask.cli.files import refuse_existing
 from relatask.cli.fitted import Fitted, load_fitted
-from relatask.cli.loading import names_in, suggestion
+from relatask.cli.loading import names_in
 from relatask.cli.problem import task_column
 from relatask.notices import InputError
 

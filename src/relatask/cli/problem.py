@@ -84,7 +84,7 @@ def input_columns(columns: list[str], config: RunConfig, source: str) -> list[st
     include, exclude = config.features.include, config.features.exclude
     for pattern in (*include, *exclude):
         if not fnmatch.filter(columns, pattern) and pattern not in columns:
-            from relatask.cli.loading import suggestion
+            from relatask.cli.explain import suggestion
 
             raise InputError(f"{source}: no column matches {pattern!r} (features).{suggestion(pattern, columns)}")
     for pattern in include:
@@ -106,7 +106,7 @@ def input_columns(columns: list[str], config: RunConfig, source: str) -> list[st
 
 def need(table: pa.Table, names: tuple[str, ...], source: str, key: str) -> None:
     """Raise where a column is absent, with the nearest name there is."""
-    from relatask.cli.loading import suggestion
+    from relatask.cli.explain import suggestion
 
     for name in names:
         if name not in table.column_names:
