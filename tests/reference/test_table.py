@@ -93,7 +93,7 @@ def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
         write_table({"a": [[1, 2]]}, path)
     assert path.read_text() == "a\n1\n"
     assert os.listdir(tmp_path) == ["t.csv"]
-    with pytest.raises(InputError, match="cannot write into"):
+    with pytest.raises(InputError, match="cannot be written"):
         write_table({"a": [1]}, tmp_path / "nowhere" / "t.csv")
     with pytest.raises(InputError, match=r"ending '.json' is unknown"):
         write_table({"a": [1]}, tmp_path / "t.json")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from relatask.data.files import FILES, File
+from relatask.files import replacing
 from relatask.notices import InputError
 
 Progress = Callable[[str, int, int], None]
@@ -101,27 +101,23 @@ def _download(file: File, progress: Progress | None) -> Path:
         raise InputError(f"{file.path}: no download address is known. {by_hand}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise InputError(
             f"cannot write into the cache {target.parent} ({error.strerror}). Set RELATASK_CACHE to another folder."
         ) from None
-    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            got, done = _receive(file, stream.write, progress)
-        if got != file.sha256:
-            short = f" (cut short: {done} of {file.bytes} bytes)" if done < file.bytes else f" ({done} bytes)"
-            raise InputError(
-                f"{file.path}: the download from {file.url} has SHA-256 {got}{short}, expected {file.sha256}. "
-                f"Nothing was kept; try again. {by_hand}"
-            )
-        temporary.replace(target)
+        with replacing(target) as part:
+            with part.open("wb") as stream:
+                got, done = _receive(file, stream.write, progress)
+            if got != file.sha256:
+                short = f" (cut short: {done} of {file.bytes} bytes)" if done < file.bytes else f" ({done} bytes)"
+                raise InputError(
+                    f"{file.path}: the download from {file.url} has SHA-256 {got}{short}, expected {file.sha256}. "
+                    f"Nothing was kept; try again. {by_hand}"
+                )
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", None) or error
         raise InputError(f"{file.path}: cannot be downloaded from {file.url} ({reason}). {by_hand}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 

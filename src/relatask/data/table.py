@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from relatask.data.columns import plain
+from relatask.files import replacing
 from relatask.notices import InputError
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "?")
@@ -103,33 +103,27 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
     content = as_table(table)
     _check_names(content.column_names, file)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
-    except OSError as error:
-        raise InputError(
-            f"{file}: cannot write into {file.parent} ({error.strerror}). Choose another folder."
-        ) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        if kind == "parquet":
-            pa.parquet.write_table(content, temporary)
-        else:
-            # The CSV writer takes no dictionaries.
-            content = pa.table({name: plain(content.column(name)) for name in content.column_names})
-            options = pa.csv.WriteOptions(delimiter="\t" if kind == "tsv" else ",")
-            with pa.OSFile(str(temporary), "wb") as raw:
-                if ".gz" in file.suffixes:
-                    raw = pa.CompressedOutputStream(raw, "gzip")
-                with raw:
-                    pa.csv.write_csv(content, raw, options)
-        # mkstemp makes files that only their owner reads; a table is an ordinary file.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(file)
+        with replacing(file) as part:
+            _write(content, part, kind, compressed=".gz" in file.suffixes)
     except pa.ArrowException as error:
         raise InputError(f"{file}: the table cannot be written as {kind}: {_first_line(error)}.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written ({error.strerror}). Choose another folder.") from None
     return file
+
+
+def _write(content: pa.Table, path: Path, kind: str, compressed: bool) -> None:
+    if kind == "parquet":
+        pa.parquet.write_table(content, path)
+        return
+    # The CSV writer takes no dictionaries.
+    content = pa.table({name: plain(content.column(name)) for name in content.column_names})
+    options = pa.csv.WriteOptions(delimiter="\t" if kind == "tsv" else ",")
+    with pa.OSFile(str(path), "wb") as raw:
+        if compressed:
+            raw = pa.CompressedOutputStream(raw, "gzip")
+        with raw:
+            pa.csv.write_csv(content, raw, options)
 
 
 def as_table(data: Any) -> pa.Table:
@@ -274,12 +268,6 @@ def _delimiter(file: Path, head: bytes) -> str:
     header = head.splitlines()[0].decode("utf-8", errors="replace")
     bare = "".join(header.split('"')[::2])
     return max(DELIMITERS, key=bare.count)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _first_line(error: BaseException) -> str:

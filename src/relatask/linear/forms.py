@@ -168,7 +168,7 @@ class Forms:
         diagonal = self.diagonal()
         if (shift[:, 0] <= SAFE * diagonal.max(axis=1, initial=0.0)).any():
             return None
-        return np.linalg.inv(bucket.dense() + shift[:, :, None] * np.eye(self.n_features))
+        return np.asarray(np.linalg.inv(bucket.dense() + shift[:, :, None] * np.eye(self.n_features)), np.float64)
 
     @cached_property
     def spectrum(self) -> Spectrum:

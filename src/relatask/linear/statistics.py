@@ -92,7 +92,7 @@ def grouped(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, weig
     order = np.argsort(codes.astype(np.min_scalar_type(max(n_tasks - 1, 0))), kind="stable")
     count = np.bincount(codes, minlength=n_tasks)
     ends = np.cumsum(count)
-    weight = count.astype(float) if weights is None else np.bincount(codes, weights, minlength=n_tasks)
+    weight: Array = np.bincount(codes, weights, minlength=n_tasks).astype(np.float64)
     thin = (count < d / 2) & (d > THIN) & (count > 0)
     mean_x, mean_y = np.zeros((n_tasks, d)), np.zeros(n_tasks)
     cross, yy = np.zeros((n_tasks, d)), np.zeros(n_tasks)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from relatask.files import replacing
 from relatask.notices import InputError
 
 ALL = "(all tasks)"
@@ -171,18 +170,11 @@ class Scores:
         return pd.DataFrame({name: getattr(self, name) for name in columns()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file, whole or not at all: a temporary file in the same folder, then one rename."""
+        """Write a Parquet file, whole or not at all."""
         import pyarrow.parquet as pq
 
-        path = Path(path)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            pq.write_table(self.to_table(), temporary)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(path) as part:
+            pq.write_table(self.to_table(), part)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Scores:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from relatask.files import write_text
 from relatask.measure.checks import Check
 from relatask.measure.differences import Differences
 from relatask.notices import InputError
@@ -174,16 +174,3 @@ class RunRecord:
             As `from_json`; OSError where the file cannot be read.
         """
         return cls.from_json(Path(path).read_text(encoding="utf-8"))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text so that `path` holds the old text or the new, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 import uuid
 import zipfile
 from dataclasses import asdict, dataclass, field
@@ -16,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from relatask.files import replacing
 from relatask.measure import Note
 
 Floats = npt.NDArray[np.float64]
@@ -93,15 +92,9 @@ def cell_path(folder: Path, method: str, split: str, seed: int) -> Path:
 def save_cell(path: Path, cell: Cell, key: str) -> None:
     """Write a cell whole or not at all."""
     facts = json.dumps({"key": key, "cost": asdict(cell.cost), "notes": [asdict(note) for note in cell.notes]})
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".cell-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            arrays = {"row": cell.row, "code": cell.code, "y": cell.y, "prediction": cell.prediction}
-            np.savez(file, facts=np.frombuffer(facts.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    arrays = {"row": cell.row, "code": cell.code, "y": cell.y, "prediction": cell.prediction}
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, facts=np.frombuffer(facts.encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
 
 
 def load_cell(path: Path, method: str, split: str, seed: int, key: str) -> Cell | None:
