@@ -21,6 +21,9 @@ Factor = Callable[[Array], Array]
 NULL = 1e-11
 """Eigenvalues below this share of the largest possible one count as zero."""
 
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Eigenvalues below this share of the largest one, times their number, are rounding."""
+
 KRONECKER_TASKS = 3_000
 """Up to this many tasks a dense eigendecomposition of P is worth its t^3."""
 
@@ -78,7 +81,7 @@ def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
         own = forms.dense() + ridge * np.eye(d)
         gain = blocks.reshape(-1, d).T @ own.reshape(-1, d)
         gains = [0.5 * (gain + gain.T)]
-    inverses = np.stack([_pinv(gain, t) for gain in gains])
+    inverses = np.stack([_pinv(gain) for gain in gains])
 
     def solve(B: Array) -> Array:
         mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0))
@@ -145,7 +148,7 @@ def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges])
     for k in order:
         own, a = effective[k], weight[k][:, None, None]
         if parent[k] < 0:
-            inverse[k] = [_pinv(matrix, float(np.trace(matrix))) for matrix in own]
+            inverse[k] = [_pinv(matrix) for matrix in own]
             continue
         inverse[k] = np.linalg.inv(own + a * eye)
         passed = a * (own @ inverse[k])
@@ -173,8 +176,14 @@ def _weight_to_parent(precision: Edges, parent: NDArray[np.intp]) -> Array:
     return np.bincount(child[linked], precision.weight[linked], minlength=len(parent)).astype(np.float64)
 
 
-def _pinv(matrix: Array, size: float) -> Array:
-    """Pseudo-inverse of a positive semidefinite matrix; eigenvalues below NULL * size count as zero."""
+def _pinv(matrix: Array) -> Array:
+    """Pseudo-inverse of a positive semidefinite matrix.
+
+    An eigenvalue counts as zero where it is small beside the columns that its vector mixes, so that a column of small
+    units is not taken for none.
+    """
     values, vectors = np.linalg.eigh(matrix)
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > NULL * size)
+    mixed = np.abs(vectors).T @ np.sqrt(np.maximum(np.diagonal(matrix), 0.0))
+    cut = np.maximum(NULL * np.square(mixed), ROUNDING * len(values) * values[-1])
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > cut)
     return (vectors * inverse) @ vectors.T
