@@ -1,0 +1,241 @@
+"""Saved and loaded, a model is the same; a file that is not whole is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+
+from relatask.linear import MultiTaskRegressor, PooledRegressor
+from relatask.notices import InputError, RelataskWarning
+from relatask.relations import (
+    Chain,
+    Graph,
+    Pairwise,
+    Relation,
+    Ridge,
+    Sum,
+    TaskKernel,
+    TraceNorm,
+    parameters,
+    parts,
+    registry,
+)
+
+RELATIONS: list[Relation | None] = [
+    None,
+    *(kind.example(4).bind(range(4)) for kind in registry().values()),
+    Chain(0.3, order=("b", "a", "d", "c")),
+    Graph([("a", "b", 2.0), ("c", "d", 0.5)], 0.2),
+    Graph(sparse.csr_array(np.ones((4, 4)) - np.eye(4)), 0.2),
+    TaskKernel(np.eye(4) + 0.5, "auto", jitter=0.1),
+    Pairwise("auto"),
+    Ridge(0.1) + Pairwise("auto") + TraceNorm(0.2),
+    Ridge(0.1) + Ridge(0.2),
+]
+LABELS: dict[str, list[Any]] = {
+    "text": ["d", "a", "ä", "b"],
+    "whole": [3, -1, 0, 10**12],
+    "real": [0.5, 1.0, -2.25, 1e300],
+    "logical": [True, False],
+    "mixed": [1, "1", 2.5, "two"],
+    "tuples": [("a", 1), ("a", 2), ("b", 1)],
+}
+
+
+def rows(labels: list[Any], n: int = 40) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+    rng = np.random.default_rng(0)
+    codes = np.arange(n) % len(labels)
+    X = rng.normal(size=(n, 3))
+    return X, X.sum(1) + codes + rng.normal(size=n), [labels[k] for k in codes]
+
+
+def same_relation(a: Relation, b: Relation) -> None:
+    """Equal in class and every field, arrays included."""
+    assert type(a) is type(b)
+    for one, other in zip(parts(a), parts(b), strict=True):
+        assert type(one) is type(other)
+        for (name, x), (other_name, y) in zip(parameters(one).items(), parameters(other).items(), strict=True):
+            assert name == other_name
+            assert type(x) is type(y)
+            if sparse.issparse(x):
+                x, y = x.toarray(), y.toarray()
+            np.testing.assert_array_equal(x, y)
+
+
+def check_same(model: Any, loaded: Any, X: np.ndarray, tasks: Any) -> None:
+    assert type(loaded) is type(model)
+    assert (loaded.predict(X, tasks) == model.predict(X, tasks)).all()
+    assert loaded.objective_ == model.objective_
+    assert loaded.residual_ == model.residual_
+    assert loaded.n_iter_ == model.n_iter_
+    assert loaded.strengths_ == model.strengths_
+    assert loaded.n_features_in_ == model.n_features_in_
+    np.testing.assert_array_equal(loaded.n_labels_, model.n_labels_)
+    assert [type(v) for v in loaded.tasks_.tolist()] == [type(v) for v in model.tasks_.tolist()]
+    assert loaded.tasks_.tolist() == model.tasks_.tolist()
+    assert loaded.tasks_.dtype == model.tasks_.dtype
+    same_relation(loaded.relation_, model.relation_)
+    old, new = model.get_params(deep=False), loaded.get_params(deep=False)
+    assert old.keys() == new.keys()
+    for name, value in old.items():
+        if isinstance(value, Relation):
+            same_relation(value, new[name])
+        else:
+            assert value == new[name]
+            assert type(value) is type(new[name])
+
+
+@pytest.mark.parametrize(
+    "relation", RELATIONS, ids=lambda r: "+".join(type(p).__name__ for p in parts(r)) if r else "-"
+)
+def test_load_gives_back_what_was_saved(relation: Relation | None, tmp_path: Path) -> None:
+    X, y, tasks = rows(["a", "b", "c", "d"])
+    model = MultiTaskRegressor(relation, weighting="task", tol=1e-5).fit(X, y, tasks)
+    model.save(tmp_path / "model")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json", "model.npz"]
+    loaded = MultiTaskRegressor.load(tmp_path / "model")
+    check_same(model, loaded, X, tasks)
+    if model.path_ is not None:
+        assert loaded.path_.names == model.path_.names
+        np.testing.assert_array_equal(loaded.path_.errors, model.path_.errors)
+    # What was loaded can be fitted and saved again, to the same bytes.
+    check_same(model, loaded.fit(X, y, tasks), X, tasks)
+    loaded.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "model.json").read_bytes()
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "model.npz").read_bytes()
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_keep_their_types(kind: str, tmp_path: Path) -> None:
+    X, y, tasks = rows(LABELS[kind])
+    for model in (MultiTaskRegressor(), PooledRegressor(0.1, intercept="free")):
+        model.fit(X, y, tasks).save(tmp_path / kind)
+        check_same(model, type(model).load(tmp_path / kind), X, tasks)
+        with pytest.raises(InputError, match="unknown task 'nobody'"):
+            type(model).load(tmp_path / kind).predict(X[:1], ["nobody"])
+
+
+def test_columns_one_task_and_names_are_saved(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y, tasks = rows(["a", "b"])
+    frame = pandas.DataFrame(X, columns=["x", "y", "ÿ"])
+    columns = pandas.DataFrame({"left": y, 7: -y})
+    for given in ((frame, columns), (frame, y), (X, np.column_stack([y, -y]))):
+        model = MultiTaskRegressor(Ridge(0.1)).fit(*given)
+        model.save(tmp_path / "m")
+        loaded = MultiTaskRegressor.load(tmp_path / "m")
+        check_same(model, loaded, given[0], None)
+        assert list(getattr(loaded, "feature_names_in_", [])) == list(getattr(model, "feature_names_in_", []))
+    grouped = frame.assign(group=tasks)
+    model = MultiTaskRegressor(task_column="group").fit(grouped, y)
+    model.save(tmp_path / "m.npz")
+    assert (MultiTaskRegressor.load(tmp_path / "m.npz").predict(grouped) == model.predict(grouped)).all()
+
+
+def test_copies_of_every_kind_predict_the_same(tmp_path: Path) -> None:
+    X, y, tasks = rows(["a", "b", "c", "d"])
+    for relation in RELATIONS:
+        model = MultiTaskRegressor(relation, warm_start=True).fit(X, y, tasks)
+        joblib.dump(model, tmp_path / "model.joblib")
+        for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), joblib.load(tmp_path / "model.joblib")):
+            check_same(model, other, X, tasks)
+            check_same(model, other.fit(X, y, tasks), X, tasks) if relation is None else other.fit(X, y, tasks)
+
+
+def saved(folder: Path) -> tuple[Path, Path]:
+    X, y, tasks = rows(["a", "b"])
+    MultiTaskRegressor().fit(X, y, tasks).save(folder / "m")
+    return folder / "m.json", folder / "m.npz"
+
+
+def test_an_unfitted_model_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError):
+        MultiTaskRegressor().save(tmp_path / "m")
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"m\.json is not there; a saved model is m\.json and m\.npz together"):
+        MultiTaskRegressor.load(tmp_path / "m")
+    saved(tmp_path)[1].unlink()
+    with pytest.raises(InputError, match=r"m\.npz is not there"):
+        MultiTaskRegressor.load(tmp_path / "m")
+
+
+def test_another_version_or_another_class_is_refused(tmp_path: Path) -> None:
+    json_file, _ = saved(tmp_path)
+    with pytest.raises(InputError, match=r"holds a MultiTaskRegressor; load it with MultiTaskRegressor\.load"):
+        PooledRegressor.load(tmp_path / "m")
+    body = json.loads(json_file.read_text())
+    json_file.write_text(json.dumps({**body, "version": 99}))
+    with pytest.raises(InputError, match="has version 99, this relatask reads version 1; load it with the relatask"):
+        MultiTaskRegressor.load(tmp_path / "m")
+    json_file.write_text('{"a": 1}')
+    with pytest.raises(InputError, match="is not a saved linear model"):
+        MultiTaskRegressor.load(tmp_path / "m")
+
+
+def test_a_file_cut_short_or_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
+    for file, message in zip(saved(tmp_path), ("damaged|changed|not a saved|has version", "damaged"), strict=True):
+        whole = file.read_bytes()
+        step = max(1, len(whole) // 60)
+        broken = [whole[:size] for size in range(0, len(whole) - 2, step)]
+        broken += [whole[:k] + bytes([whole[k] ^ 4]) + whole[k + 1 :] for k in range(0, len(whole), step)]
+        for data in broken:
+            file.write_bytes(data)
+            with pytest.raises(InputError, match=message):
+                MultiTaskRegressor.load(tmp_path / "m")
+        file.write_bytes(whole)
+    MultiTaskRegressor.load(tmp_path / "m")
+
+
+def test_files_of_two_saves_do_not_mix(tmp_path: Path) -> None:
+    saved(tmp_path)
+    X, y, tasks = rows(["a", "b"])
+    MultiTaskRegressor().fit(X, 2 * y, tasks).save(tmp_path / "other")
+    (tmp_path / "other.npz").replace(tmp_path / "m.npz")
+    with pytest.raises(InputError, match="of another save"):
+        MultiTaskRegressor.load(tmp_path / "m")
+
+
+def test_a_save_that_fails_leaves_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    json_file, npz_file = saved(tmp_path)
+    before = json_file.read_bytes(), npz_file.read_bytes()
+    X, y, _ = rows(["a", "b"])
+
+    class Own:
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Own)
+
+        def __lt__(self, other: object) -> bool:
+            return False
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RelataskWarning)
+        model = MultiTaskRegressor().fit(X, y, [Own()] * len(y))
+    with pytest.raises(InputError, match="is a Own and cannot be saved"):
+        model.save(tmp_path / "m")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        MultiTaskRegressor().fit(X, 3 * y).save(tmp_path / "m")
+    assert (json_file.read_bytes(), npz_file.read_bytes()) == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    X, y, _ = rows(["a"])
+    with pytest.raises(OSError, match="no-such-folder"):
+        MultiTaskRegressor(Sum((Ridge(1.0),))).fit(X, y).save(tmp_path / "no-such-folder" / "m")
