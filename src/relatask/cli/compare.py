@@ -160,7 +160,9 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
         )
         for row in sorted(rows, key=lambda row: -row.get("difference", 0))
     ]
-    show.results().print(show.table(header, body, title=describe_splits(loaded.config, problem)))
+    show.results().print(
+        show.fitting(header, body, drop=[5, 8, 4, 7, 6], title=describe_splits(loaded.config, problem))
+    )
     show.say(f"helped, hurt: of {show.plural(len(problem.names), 'task')}, by {study.metric}, against {study.single}.")
     show.say(in_words(study))
     tell_checks(study.checks(), 3)

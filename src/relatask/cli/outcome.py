@@ -30,9 +30,11 @@ def overall_table(study: Any, main: str, metrics: tuple[str, ...]) -> Any:
             )
         )
     gain = f"gain over {study.single}"
-    return show.table(
+    last = len(shown) + 3
+    return show.fitting(
         ("over all tasks", *[_header(metric) for metric in shown], gain, "95% interval", "per fit"),
         rows,
+        drop=[last, *range(len(shown), 1, -1)],
         title=f"Mean over {show.plural(len(study.scores.splits), 'split')} (sd)",
     )
 
@@ -44,7 +46,7 @@ def task_table(found: Any) -> Any:
     title = f"{WORDS[found.metric]}, {found.method} against {found.baseline}"
     if len(rows) > MANY:
         title += f": the {MANY // 2} of {len(rows)} tasks that gain most and least"
-    return show.table(
+    return show.fitting(
         ("task", found.baseline, found.method, "gain", "95% interval", "q", "verdict"),
         [
             (
@@ -58,6 +60,7 @@ def task_table(found: Any) -> Any:
             )
             for row in shown
         ],
+        drop=[5, 4],
         title=title,
     )
 

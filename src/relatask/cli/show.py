@@ -33,7 +33,7 @@ def progress() -> Console:
 
 def _console(stream: Any) -> Console:
     terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-    width = None if terminal else int(os.environ.get("COLUMNS") or 160)
+    width = None if terminal else 160
     return Console(file=stream, width=width, highlight=False, markup=False, soft_wrap=not terminal)
 
 
@@ -82,6 +82,28 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str |
     for row in cells:
         made.add_row(*row)
     return made
+
+
+def fitting(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, drop: Sequence[int], **how: Any) -> Table:
+    """Return a table as wide as the terminal allows: columns leave in the order of `drop` until it fits."""
+    console, gone = results(), list(drop)
+    left_out: set[int] = set()
+    while True:
+        kept = [position for position in range(len(columns)) if position not in left_out]
+        made = table([columns[k] for k in kept], [[row[k] for k in kept] for row in rows], **how)
+        needed = sum(
+            widest + 3 for widest in _widths([columns[k] for k in kept], [[row[k] for k in kept] for row in rows])
+        )
+        if needed <= console.width or not gone:
+            return made
+        left_out.add(gone.pop(0))
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+    """Return the least width of each column: its widest cell, or the longest word of its header."""
+    cells = [[len(cell) if isinstance(cell, Text) else len(number(cell)) for cell in row] for row in rows]
+    heads = [max((len(word) for word in name.split()), default=0) for name in columns]
+    return [max([head, *(row[k] for row in cells)]) for k, head in enumerate(heads)]
 
 
 def number(value: Any, digits: int = 4) -> str:
