@@ -86,17 +86,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str |
 
 def fitting(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, drop: Sequence[int], **how: Any) -> Table:
     """Return a table as wide as the terminal allows: columns leave in the order of `drop` until it fits."""
-    console, gone = results(), list(drop)
-    left_out: set[int] = set()
+    room, gone, out = results().width - 8, list(drop), set[int]()
     while True:
-        kept = [position for position in range(len(columns)) if position not in left_out]
-        made = table([columns[k] for k in kept], [[row[k] for k in kept] for row in rows], **how)
-        needed = sum(
-            widest + 3 for widest in _widths([columns[k] for k in kept], [[row[k] for k in kept] for row in rows])
-        )
-        if needed <= console.width or not gone:
-            return made
-        left_out.add(gone.pop(0))
+        kept = [position for position in range(len(columns)) if position not in out]
+        names, body = [columns[k] for k in kept], [[row[k] for k in kept] for row in rows]
+        if not gone or sum(width + 3 for width in _widths(names, body)) <= room:
+            return table(names, body, **how)
+        out.add(gone.pop(0))
 
 
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
