@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 from scipy import sparse
 
+from relatask.files import write_bytes
 from relatask.linear.labels import listed
 from relatask.linear.path import Path as Tried
 from relatask.notices import InputError
@@ -49,8 +49,8 @@ def save(path: str | os.PathLike[str], kind: str, params: dict[str, Any], fitted
     body = {"format": FORMAT, "version": VERSION, "arrays_sha256": _sum(binary), **body}
     text = json.dumps({**body, "sha256": _sum(_canonical(body))}, indent=1, ensure_ascii=False)
     json_file, npz_file = files(path)
-    _write(npz_file, binary)
-    _write(json_file, text.encode())
+    write_bytes(npz_file, binary)
+    write_bytes(json_file, text.encode())
 
 
 def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -170,18 +170,6 @@ def _canonical(body: dict[str, Any]) -> bytes:
 
 def _sum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Write a file whole, or leave what was there."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        os.replace(temporary, file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 _SEQUENCES: dict[str, Any] = {"tuple": tuple, "list": list, "positions": Positions}
