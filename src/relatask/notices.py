@@ -5,6 +5,8 @@ from __future__ import annotations
 CODES: dict[str, str] = {
     "RT001": "a task is worse than its own single-task baseline beyond noise",
     "RT005": "too few labels",
+    "RT008": "a target duplicates or leaks another",
+    "RT012": "training and test rows differ in their label support",
     "RT014": "one seed or one split only",
     "RT015": "the solver stopped before its tolerance",
     "RT016": "the task matrix given is not positive semidefinite, or its sign pushes related tasks apart",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from relatask.cli.show import jsonable, listed
+from relatask.files import write_text
 from relatask.notices import InputError
 
 OURS = (
@@ -37,19 +38,6 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already. Give --overwrite to replace it, or another --output.")
     _try_writing(path.parent)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -25,6 +25,8 @@ from relatask.report import (
 )
 from relatask.report.parts import grid
 
+NEARLY_PARALLEL = 0.9
+FEWEST_DEVIATIONS = 8
 LARGEST_MATRIX = 400
 
 
@@ -140,20 +142,41 @@ def _coefficients(main: str, problem: Problem, features: tuple[str, ...], model:
 
 
 def _relation(problem: Problem, model: Any) -> TaskRelation | None:
-    """Return how alike the tasks' coefficients are: the cosine between rows, per standard deviation of each input."""
-    if not 1 < len(problem.names) <= LARGEST_MATRIX:
+    """Return how alike the tasks' coefficients are: the cosine between rows, per standard deviation of each input.
+
+    Where all rows point nearly the same way that would be one flat square, and the map shows instead how alike the
+    tasks differ from their mean. (Of t rows less their mean the cosines are -1/(t-1) on average: it takes a few.)
+    """
+    t = len(problem.names)
+    if not 1 < t <= LARGEST_MATRIX:
         return None
     rows = standardised(model)
-    size = np.linalg.norm(rows, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cosine = (rows @ rows.T) / np.outer(size, size)
+    cosine = _cosine(rows)
+    between = cosine[np.triu_indices(t, 1)]
+    if t < FEWEST_DEVIATIONS or not np.nanmin(between, initial=1.0) > NEARLY_PARALLEL:
+        return TaskRelation(
+            problem.names,
+            grid(cosine),
+            title="Cosine between the tasks' coefficients",
+            meaning="1: the two tasks use the inputs in the same proportions. 0: they have nothing in common. "
+            "-1: they use them in opposite ways. From the model fitted on all rows, inputs in standard deviations.",
+        )
     return TaskRelation(
         problem.names,
-        grid(np.clip(cosine, -1, 1)),
-        title="Cosine between the tasks' coefficients",
-        meaning="1: the two tasks use the inputs in the same proportions. 0: they have nothing in common. "
-        "-1: they use them in opposite ways. From the model fitted on all rows, inputs in standard deviations.",
+        grid(_cosine(rows - rows.mean(0))),
+        title="Cosine between what each task adds to the tasks' mean",
+        meaning=f"All tasks use the inputs in nearly the same proportions: the cosine of any two tasks' coefficients is "
+        f"at least {np.nanmin(between):.2f}. So the map shows what is left when the tasks' mean is taken out. 1: the "
+        "two tasks differ from the mean in the same way. -1: in opposite ways. From the model fitted on all rows, "
+        "inputs in standard deviations.",
     )
+
+
+def _cosine(rows: np.ndarray) -> np.ndarray:
+    """(t, t) cosines between rows; NaN for rows that are zero."""
+    size = np.linalg.norm(rows, axis=1)
+    size = np.where(size > 1e-9 * size.max(initial=0.0), size, np.nan)
+    return np.clip((rows @ rows.T) / np.outer(size, size), -1, 1)
 
 
 def _cost(name: str, study: Any) -> Cost:
