@@ -15,7 +15,7 @@ from typing import Any
 import relatask
 from relatask.cli import show
 
-NEEDED = ("numpy", "scipy", "scikit-learn", "numba", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
+NEEDED = ("numpy", "scipy", "scikit-learn", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
 OPTIONAL = {
     "pandas": "pandas frames as X (extra docs)",
     "polars": "polars frames as X",
@@ -23,7 +23,7 @@ OPTIONAL = {
     "torch": "relations as a loss term; networks, later (extra deep)",
     "distributed": "fits on a cluster, later (extra dask)",
 }
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def environment() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ from numpy.typing import NDArray
 from relatask.linear.datafits import Squared, pooled
 from relatask.linear.design import Design
 from relatask.linear.forms import Array
+from relatask.linear.labels import listed
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
 from relatask.linear.statistics import Statistics
-from relatask.notices import InputError
+from relatask.notices import InputError, RelataskWarning
 from relatask.relations import Proximal, Quadratic, Relation, parameters, split, with_parameters
 
 GRID = 25
@@ -111,14 +113,22 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
     grids = [_grid(relation, name, problem, GRID if len(names) == 1 else GRID_OF_TWO) for name in names]
     candidates = list(itertools.product(*grids))
     sse, total = np.zeros(len(candidates)), 0.0
+    left_out = np.zeros(design.n_tasks, dtype=bool)
     for held_out in within_task_folds(design, FOLDS, seed):
         train = design.rows(np.flatnonzero(~held_out))
-        test = _of_trained_tasks(design.rows(np.flatnonzero(held_out)), train)
+        absent = ~_trained(train)
+        left_out |= absent
+        test = _without(design.rows(np.flatnonzero(held_out)), absent)
         if not len(test.X):
             continue
         errors, weight = _fold_errors(train, test, relation, names, candidates, model)
         sse += errors
         total += weight
+    # A task of one label was named already.
+    if (left_out & (stats.count > 1)).any():
+        few = listed(design.tasks[left_out & (stats.count > 1)].tolist())
+        told = f"tasks {few} have all their labels in one fold, and were left out of it when the strength was chosen."
+        warnings.warn(RelataskWarning(told, code="RT005"), stacklevel=5)
     if total == 0:
         # One row a task: nothing can be held out, and the strongest relation is the safe choice.
         errors, best = np.full(len(candidates), np.nan), len(candidates) - 1
@@ -232,14 +242,20 @@ def _grid(relation: Relation, name: str, problem: Problem, points: int) -> list[
     return np.geomspace(matched / SPAN, matched * SPAN, points).tolist()
 
 
-def _of_trained_tasks(test: Design, train: Design) -> Design:
-    """Held-out rows (or labels) of tasks without any training label are left out."""
-    if test.codes is None or train.codes is None:
-        absent = np.isnan(train.y).all(0)
-        y = np.where(absent, np.nan, test.y) if absent.any() else test.y
-        return Design(test.X, y, None, test.tasks, test.weights)
-    trained = np.bincount(train.codes, minlength=train.n_tasks) > 0
-    return test if trained.all() else test.rows(np.flatnonzero(trained[test.codes]))
+def _trained(train: Design) -> NDArray[np.bool_]:
+    """(t,) whether each task has a label among these rows."""
+    if train.codes is None:
+        return np.asarray(~np.isnan(train.y).all(0))
+    return np.bincount(train.codes, minlength=train.n_tasks) > 0
+
+
+def _without(test: Design, absent: NDArray[np.bool_]) -> Design:
+    """Rows (or labels) without those of some tasks."""
+    if not absent.any():
+        return test
+    if test.codes is None:
+        return Design(test.X, np.where(absent, np.nan, test.y), None, test.tasks, test.weights)
+    return test.rows(np.flatnonzero(~absent[test.codes]))
 
 
 __all__ = ["Model", "Path", "choose", "open_strengths", "predict_rows", "solve_path"]

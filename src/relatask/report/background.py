@@ -57,7 +57,7 @@ def features_table(coefficients: Coefficients) -> Table:
     digits = len(everything[0].text.partition(".")[2]) if everything else 2
     extreme = [
         [
-            Cell(f"{number(values[k[j], j], digits, sign=True)} {coefficients.tasks[k[j]]}", values[k[j], j])
+            Cell(f"{number(values[k[j], j], digits, sign=True)} ({coefficients.tasks[k[j]]})", values[k[j], j])
             for j in places_of
         ]
         for k in (low, high)
@@ -69,8 +69,8 @@ def features_table(coefficients: Coefficients) -> Table:
             Column("Feature", "text"),
             Column("Mean"),
             Column("sd over tasks"),
-            Column("Lowest", "text"),
-            Column("Highest", "text"),
+            Column("Lowest (task)", "text"),
+            Column("Highest (task)", "text"),
             Column("Same sign", note="tasks whose coefficient has the sign of the mean"),
         ),
         columns_to_rows(

@@ -85,7 +85,9 @@ def how_made(record: RunRecord) -> Facts:
     found = record.comparison
     if found:
         facts.append(("Intervals", f"{100 * (1 - found.level):.0f}%, {found.how}"))
-    return [(name, value) for name, value in [*facts, *record.environment.items()] if value]
+    said = dict(facts)
+    facts += [(name, value) for name, value in record.environment.items() if name not in said]
+    return [(name, value) for name, value in facts if value]
 
 
 def definitions(record: RunRecord) -> Facts:
