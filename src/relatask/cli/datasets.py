@@ -31,7 +31,7 @@ def _list(as_json: bool) -> int:
         return 0
     rows = [(e.name, e.tasks, e.rows, e.where or "not here: downloaded on first use") for e in entries.values()]
     show.results().print(
-        show.table(("name", "tasks", "rows", "found in"), [(a, b, d, c) for a, b, c, d in rows], left=3)
+        show.table(("name", "tasks", "found in", "rows"), [(a, b, d, c) for a, b, c, d in rows], left=3)
     )
     show.say("One as a table: relatask data NAME --output FILE.csv")
     return 0
