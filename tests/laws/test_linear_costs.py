@@ -112,6 +112,32 @@ def test_memory_where_tasks_have_many_rows() -> None:
     assert peak(lambda: model.fit(X, y, tasks)) < 1.5 * X.nbytes
 
 
+@pytest.mark.filterwarnings("ignore:RT017")
+@pytest.mark.parametrize("relation", [*RELATIONS, Ridge(0.1) + Pairwise(1e-6)], ids=lambda r: type(r).__name__)
+def test_many_tasks_never_make_a_square_matrix_of_tasks(relation: Relation) -> None:
+    t = 4_000
+    rng = np.random.default_rng(0)
+    tasks = np.repeat(np.arange(t), 3)
+    X = np.column_stack([rng.normal(size=(3 * t, 2)), np.repeat(rng.normal(size=t), 3)])
+    y = X.sum(1) + rng.normal(size=3 * t)
+    if isinstance(relation, Graph):
+        relation = Graph([(k, (k + 1) % t) for k in range(t)], 0.1)
+    model = MultiTaskRegressor(relation, tol=1e-4)
+    assert peak(lambda: model.fit(X, y, tasks)) < 8e6 < 8 * t * t / 10
+    assert model.residual_ <= 1e-4
+
+
+@pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: type(r).__name__)
+def test_columns_take_their_statistics_once(relation: Relation, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, _, _ = rows(60, 4, 3)
+    Y = np.random.default_rng(1).normal(size=(60, 3))
+    calls = []
+    original = Design.statistics
+    monkeypatch.setattr(Design, "statistics", lambda self: calls.append(len(self.X)) or original(self))
+    MultiTaskRegressor(relation).fit(X, Y)
+    assert calls == [60]
+
+
 @pytest.mark.parametrize("module", ["relatask.linear", "relatask.relations"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     code = f"import {module}, sys; print([m for m in ('torch', 'numba', 'matplotlib') if m in sys.modules])"
