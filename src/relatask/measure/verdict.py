@@ -80,6 +80,8 @@ def verdict_words(
         Paragraphs, separated by an empty line.
     """
     first = f"{_tasks(found)} {_overall(found)}"
+    if found.overall.verdict != NEUTRAL:  # what is shown comes first
+        first = f"{_overall(found)} {_tasks(found)}"
     second = [*_decomposed(found, slopes, beyond), *_against_pooled(pooled)]
     third = []
     if len(singles) > 1:
@@ -145,7 +147,8 @@ def _overall(found: Differences) -> str:
     if row.difference == 0:
         return f"Over all tasks {WORDS[row.metric]} stayed at {_number(row.metric, row.value)}."
     verb = "rose" if row.value > row.baseline_value else "fell"
-    said = f"Over all tasks {WORDS[row.metric]} {verb} from {_number(row.metric, row.baseline_value)} to "
+    lead = {HELPED: " sharing helped:", HURT: " sharing hurt:", NEUTRAL: ""}[row.verdict]
+    said = f"Over all tasks{lead} {WORDS[row.metric]} {verb} from {_number(row.metric, row.baseline_value)} to "
     said += (
         f"{_number(row.metric, row.value)} ({'better' if row.difference > 0 else 'worse'} by {_gap(row, found.level)})"
     )
