@@ -208,6 +208,15 @@ def test_output_containers_make_no_difference() -> None:
         assert list(pipeline[-1].feature_names_in_) == list("abcd")
 
 
+def test_names_of_an_earlier_fit_are_forgotten() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y, tasks = rows()
+    model = MultiTaskRegressor(Pairwise(0.1)).fit(pandas.DataFrame(X, columns=list("abcd")), y, tasks)
+    model.fit(X, y, tasks)
+    assert not hasattr(model, "feature_names_in_")
+    model.predict(X, tasks)  # no warning that X has no names
+
+
 def test_score_is_explained_variance_within_tasks() -> None:
     X, y, tasks = rows()
     weights = np.random.default_rng(1).integers(1, 4, len(y)).astype(float)

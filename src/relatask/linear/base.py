@@ -89,12 +89,20 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
         ------
         InputError
             For input that cannot be used; the estimator is then as it was before.
+
+        Warns
+        -----
+        RelataskWarning
+            RT005: few labels or a constant target; RT015: the solver stopped before its tolerance; RT017: columns
+            whose coefficients are not determined.
         """
         self._check_parameters()
         fitted = self._fitted(X, y, tasks, sample_weight)
         # Everything is learned before anything is stored: a fit that fails changes nothing.
         for name, value in fitted.items():
             setattr(self, name, value)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a frame
         return self
 
     def predict(self, X: Any, tasks: Any = None) -> NDArray:
@@ -109,7 +117,9 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        (n,) where rows have tasks or there is one task; (n, t) where the model was fitted on y (n, t).
+        (n,) or (n, t)
+            (n,) where rows have tasks or there is one task; (n, t) where the model was fitted on y (n, t). In the
+            units of y.
 
         Raises
         ------

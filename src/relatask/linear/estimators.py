@@ -43,22 +43,30 @@ class MultiTaskRegressor(LinearMultiTask):
 
     Attributes
     ----------
-    coef_ : (t, d), intercept_ : (t,)
-        In original units.
-    tasks_ : (t,)
+    coef_ : array (t, d)
+        Coefficients, in units of y per unit of each column.
+    intercept_ : array (t,)
+        In units of y.
+    tasks_ : array (t,)
         Labels: sorted for groups, in column order for columns.
-    objective_, residual_, n_iter_
-        At the solution.
+    objective_ : float
+        The value of the formula above at the solution.
+    residual_ : float
+        Certified relative duality gap where a norm is among the parts, else the relative norm of the gradient.
+    n_iter_ : int
+        Iterations; 1 where the solve was exact.
     relation_ : Relation
         Bound to the tasks, every strength a number.
-    strengths_ : dict
+    strengths_ : dict of str to float
         The strengths by name.
     path_ : Path or None
         Strengths tried and their errors, where one was "auto".
-    scale_ : (d,)
-        Standard deviations of the columns, 1 where one is constant.
-    n_labels_ : (t,)
+    scale_ : array (d,)
+        Standard deviations of the columns over all training rows, 1 where one is constant.
+    n_labels_ : array (t,)
         Observed labels.
+    n_features_in_, feature_names_in_ : int, array (d,)
+        Columns that fit saw, and their names where X was a frame.
 
     Raises
     ------
