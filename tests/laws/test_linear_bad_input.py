@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError, RelataskWarning
@@ -61,6 +62,9 @@ BAD: dict[str, tuple[tuple[Any, ...], str]] = {
     "y of three axes": ((X, YS[:, :, None], None), r"y has shape \(30, 3, 1\); expected \(n,\), or \(n, t\)"),
     "y without columns": ((X, YS[:, :0], None), r"y has shape \(30, 0\); expected"),
     "X of one axis": ((X[:, 0], Y, TASKS), "Expected 2D array, got 1D array instead"),
+    "huge y": ((X, Y * 1e200, TASKS), "y holds numbers whose squares overflow .*; give it other units"),
+    "huge X": ((X * 1e160, Y, TASKS), "X holds numbers whose squares overflow"),
+    "sparse X": ((sparse.csr_array(X), Y, TASKS), "Sparse data was passed for X, but dense data is required"),
     "no rows": ((X[:0], Y[:0], TASKS[:0]), "Found array with 0 sample"),
     "no columns": ((X[:, :0], Y, TASKS), r"0 feature\(s\)"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Hashable
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -222,7 +223,9 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
         probe = reading.Probe()
         X = reading.features(probe, X, reset=True)
         layout, design = reading.design(X, y, tasks, sample_weight)
-        stats = design.statistics()
+        with np.errstate(over="ignore", invalid="ignore"):
+            stats = design.statistics()
+        reading.check_sums(stats)
         warn_about_labels(design.tasks, stats.count, stats.yy, stats.mean_y)
         relation = self._relation()
         if not self._pooled:
@@ -273,7 +276,7 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
             value = getattr(self, name, None)
             if value is not None and value not in allowed:
                 raise InputError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, allowed))}.")
-        if not (isinstance(self.tol, int | float) and 0 < self.tol < 1):
+        if not (isinstance(self.tol, Real) and 0 < self.tol < 1):
             raise InputError(f"tol={self.tol!r} is not usable; expected a number between 0 and 1.")
         if not (isinstance(self.max_iter, int | np.integer) and self.max_iter >= 1):
             raise InputError(f"max_iter={self.max_iter!r} is not usable; expected a whole number >= 1.")

@@ -22,7 +22,7 @@ def encode_tasks(tasks: Any, n: int) -> tuple[NDArray, NDArray[np.intp]]:
     labels = task_labels(tasks, n)
     if labels.dtype.kind in "iub":
         low, high = int(labels.min()), int(labels.max())
-        if high - low < 4 * n + 1_000:
+        if high - low < 4 * n + 1_000 and high < 2**62:
             # Small integers need no sorting.
             seen = np.zeros(high - low + 1, dtype=bool)
             shifted = labels.astype(np.intp) - low

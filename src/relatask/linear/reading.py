@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import validate_data
@@ -15,6 +16,7 @@ from sklearn.utils.validation import validate_data
 from relatask.linear.design import Design, check_names, column_design, grouped_design
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
+from relatask.linear.statistics import Statistics
 from relatask.notices import InputError
 
 
@@ -37,14 +39,23 @@ def features(owner: Any, X: Any, *, reset: bool) -> NDArray:
     Raises
     ------
     InputError
-        For NaN, infinity, columns that are not numbers, of one name, other ones than in fit.
+        For NaN, infinity, sparse X, columns that are not numbers, of one name, other ones than in fit.
     """
     if hasattr(X, "columns"):
         check_names(X.columns, "X")
+    if sparse.issparse(X):
+        raise InputError("Sparse data was passed for X, but dense data is required; use X.toarray().")
     try:
         return validate_data(owner, X, reset=reset, dtype=(np.float64, np.float32), ensure_min_samples=1)
     except ValueError as error:
         raise InputError(_explained(X, str(error))) from error
+
+
+def check_sums(stats: Statistics) -> None:
+    """Raise InputError where squares of the numbers overflow."""
+    for name, squares in (("X", stats.spread), ("y", stats.yy)):
+        if not np.isfinite(squares).all():
+            raise InputError(f"{name} holds numbers whose squares overflow (beyond about 1e150); give it other units.")
 
 
 def split_task_column(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, Any]:
