@@ -164,6 +164,19 @@ def test_a_warm_start_ends_where_a_cold_one_does(seed: int, model: MultiTaskRegr
     same(cold, predictions(model, data))
 
 
+@pytest.mark.parametrize("solver", ["auto", "fista"])
+def test_a_warm_start_survives_another_relation(solver: str) -> None:
+    data = case("groups", 3, t=3, d=4, n=10)
+    chain = [TraceNorm(0.1), TraceNorm(0.1) + Ridge(0.1), Sparse(0.1) + TraceNorm(0.2), Sparse(0.0) + TraceNorm(0.2)]
+    for first in [*chain, Pairwise(0.1)]:
+        for second in [*chain, Pairwise(0.1)]:
+            model = MultiTaskRegressor(first, warm_start=True, tol=1e-8).fit(**data.arguments)
+            one_norm = solver == "fista" and second in chain[:2]
+            model.set_params(relation=second, solver=solver if one_norm else "auto").fit(**data.arguments)
+            cold = MultiTaskRegressor(second, tol=1e-8).fit(**data.arguments)
+            assert model.objective_ == pytest.approx(cold.objective_, rel=2e-8)
+
+
 def test_a_warm_start_saves_iterations_and_survives_other_data() -> None:
     data = case("groups", 3, t=5, d=6, n=20)
     model = MultiTaskRegressor(TraceNorm(0.3), tol=1e-8, warm_start=True).fit(**data.arguments)

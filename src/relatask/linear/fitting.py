@@ -18,7 +18,7 @@ from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.statistics import Statistics
 from relatask.notices import RelataskWarning
-from relatask.relations import Relation
+from relatask.relations import Relation, parts
 
 LEVEL = 5
 """Warnings point at the caller of fit."""
@@ -30,10 +30,11 @@ class NotConverged(RelataskWarning, ConvergenceWarning):
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """Where a fit ended, to begin the next one there: on which columns, and the solver's state."""
+    """Where a fit ended, to begin the next one there: on which columns, under which parts, and the solver's state."""
 
     columns: tuple[int, ...]
     shape: tuple[int, int]
+    kinds: tuple[tuple[str, bool], ...]
     start: Start
 
 
@@ -63,15 +64,17 @@ def fit_statistics(
     names : (d,) array or None
         Names of the columns, for warnings.
     end : End or None
-        Of an earlier fit; used where it was on the same tasks and columns.
+        Of an earlier fit; used where it was on the same tasks and columns, under parts of the same kinds.
     """
     scaled, center, scale, problem = model.prepare(stats)
     # Columns that no datum sees are 0; at least one stays, because norms of an empty matrix are not defined.
     columns = np.flatnonzero(problem.forms.diagonal().any(0))
     columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
     reduced = problem if len(columns) == problem.shape[1] else problem.restricted(columns)
-    here = (tuple(columns.tolist()), problem.shape)
-    start = end.start if end is not None and (end.columns, end.shape) == here else None
+    # A part of strength 0 has no place in a solver's state.
+    kinds = tuple((type(part).__name__, part.strength == 0) for part in parts(relation))  # type: ignore[attr-defined]
+    here = (tuple(columns.tolist()), problem.shape, kinds)
+    start = end.start if end is not None and (end.columns, end.shape, end.kinds) == here else None
     solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
     if solution.residual > model.tol:
         _tell_unconverged(solution, model.tol)
