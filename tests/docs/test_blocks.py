@@ -1,4 +1,4 @@
-"""Every code block of README and the guides runs: Python in one namespace a page, commands in order, YAML as configuration."""
+"""Every code block of README and the guides runs: Python in one namespace a page, commands in order, YAML read."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def commands(text: str) -> list[str]:
 def run(command: str, folder: Path) -> None:
     """Run `relatask ...` as this interpreter has it."""
     call = f"{sys.executable} -m relatask {command.removeprefix('relatask ')}"
-    done = subprocess.run(call, shell=True, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"})
+    environment = {**os.environ, "COLUMNS": "120"}
+    done = subprocess.run(call, shell=True, cwd=folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 

@@ -165,7 +165,7 @@ def _relation(problem: Problem, model: Any) -> TaskRelation | None:
         problem.names,
         grid(_cosine(rows - rows.mean(0))),
         title="Cosine between what each task adds to the tasks' mean",
-        meaning=f"All tasks use the inputs in nearly the same proportions: the cosine of any two tasks' coefficients is "
+        meaning="All tasks use the inputs in nearly the same proportions: the cosine of any two tasks' coefficients is "
         f"at least {np.nanmin(between):.2f}. So the map shows what is left when the tasks' mean is taken out. 1: the "
         "two tasks differ from the mean in the same way. -1: in opposite ways. From the model fitted on all rows, "
         "inputs in standard deviations.",
