@@ -85,7 +85,9 @@ def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
 
     def solve(B: Array) -> Array:
         mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0))
-        return shifted(B + pull[:, None] * mean)
+        # mean + (G' + pull I)^-1 (b - G' mean), not (G' + pull I)^-1 (b + pull mean): a strong pull drowns b.
+        means = np.repeat(mean[None], t, axis=0)
+        return mean + shifted(B - forms.apply(means) - ridge[:, None] * means)
 
     return solve
 
@@ -102,10 +104,10 @@ def _kronecker(bucket: Bucket, family: Family) -> Factor:
     vectors = spectrum.vectors[0]
     root = np.sqrt(bucket.scale)
     eigen = _eigen_path(family, root)
-    top = max(float(values.max(initial=0.0)), max(float(p[-1]) for p, _ in eigen))
 
     def invert(total: Array) -> Array:
-        return np.divide(1.0, total, out=np.zeros_like(total), where=total > NULL * top)
+        # What is rounding in P or in G is zero already, each beside its own largest: P may be 1e12 times as strong.
+        return np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
 
     def solve(B: Array) -> Array:
         out = np.empty_like(B)
@@ -126,9 +128,14 @@ def _eigen_path(family: Family, root: Array) -> list[tuple[Array, Array]]:
     scale = np.multiply.outer(root, root)
     if len(family.units) == 1:
         values, basis = np.linalg.eigh(family.units[0].dense() / scale)
-        return [(strength * np.maximum(values, 0.0), basis) for strength in family.strengths[0]]
+        return [(strength * _without_rounding(values), basis) for strength in family.strengths[0]]
     pairs = (np.linalg.eigh(p.dense() / scale) for p in family.members())
-    return [(np.maximum(values, 0.0), basis) for values, basis in pairs]
+    return [(_without_rounding(values), basis) for values, basis in pairs]
+
+
+def _without_rounding(values: Array) -> Array:
+    """Ascending eigenvalues, those that are rounding set to 0."""
+    return np.where(values > ROUNDING * len(values) * values[-1], values, 0.0)
 
 
 def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges]) -> Factor:
