@@ -89,10 +89,15 @@ def fit_statistics(
 
 def _tell_unconverged(solution: Solution, tol: float) -> None:
     kind = "duality gap" if solution.certified else "gradient norm"
+    iterations = f"{solution.n_iter} iteration{'s' if solution.n_iter != 1 else ''}"
     told = (
-        f"the {solution.solver} solver stopped after {solution.n_iter} iterations at a relative {kind} of "
-        f"{solution.residual:.1e}, above tol={tol:.1e}; raise max_iter or tol."
+        f"the {solution.solver} solver stopped after {iterations} at a relative {kind} of {solution.residual:.1e}, "
+        f"above tol={tol:.1e}; "
     )
+    if solution.solver == "direct" and solution.n_iter == 1:
+        told += "rounding allows no better, because the relation is so much stronger than the data: lower its strength."
+    else:
+        told += "raise max_iter or tol."
     warnings.warn(NotConverged(told, code="RT015"), stacklevel=LEVEL)
 
 
