@@ -257,6 +257,10 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
     def _codes(self, tasks: Any, n: int) -> NDArray[np.intp] | None:
         """The task of each of n rows; None where every row is for all tasks."""
         if self._fit_layout == "one":
+            if tasks is not None:
+                raise InputError(
+                    "tasks are given, but the model was fitted without; fit it with tasks, or leave them out."
+                )
             return np.zeros(n, dtype=np.intp)
         if tasks is not None:
             return known_codes(tasks, n, self.tasks_)

@@ -37,25 +37,23 @@ class Squared:
     def problem(self, stats: Statistics, center: Array) -> Problem:
         """The objective in W alone, for features measured from (d,) `center`."""
         c = self.loss_weights(stats)
+        n, mean_y = stats.weight, stats.mean_y
         if self.intercept == "free":
             forms, cross, yy = stats.forms, stats.cross, stats.yy
         else:
-            shift, n = stats.mean_x - center, stats.weight
+            shift = stats.mean_x - center
+            if self.intercept == "common":
+                # The intercept takes any offset of y: taken out first, it cannot drown the digits of the rest.
+                mean_y = mean_y - (c * n) @ mean_y / (c @ n)
             one = np.ones((stats.n_tasks, 1)) if self.intercept == "tied" else np.zeros((stats.n_tasks, 0))
             mean = np.hstack([shift, one])
             forms = _uncentred(stats.forms, mean, n, extra=one.shape[1])
-            cross = np.hstack([stats.cross, 0 * one]) + (n * stats.mean_y)[:, None] * mean
-            yy = stats.yy + n * stats.mean_y**2
+            cross = np.hstack([stats.cross, 0 * one]) + (n * mean_y)[:, None] * mean
+            yy = stats.yy + n * mean_y**2
         problem = Problem(forms.scaled(c), cross * c[:, None], 0.5 * float(c @ yy))
         if self.intercept != "common":
             return problem
-        v, eta, omega = (c * n)[:, None] * shift, float((c * n) @ stats.mean_y), float(c @ n)
-        return replace(
-            problem,
-            cross=problem.cross - v * (eta / omega),
-            constant=problem.constant - 0.5 * eta**2 / omega,
-            coupling=v / np.sqrt(omega),
-        )
+        return replace(problem, coupling=(c * n)[:, None] * shift / np.sqrt(c @ n))
 
     def intercepts(self, stats: Statistics, center: Array, W: Array) -> tuple[Array, Array]:
         """Split W into coefficients (t, d) and intercepts (t,), for features measured from 0."""

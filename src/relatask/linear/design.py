@@ -178,5 +178,5 @@ def warn_about_labels(tasks: NDArray, count: NDArray, yy: Array, mean_y: Array) 
     constant = tasks[flat].tolist()
     told = [f"one label only: {listed(single)}"] if single else []
     told += [f"a constant target: {listed(constant)}"] if constant else []
-    if told and len(tasks) > 1:
+    if told:
         warnings.warn(RelataskWarning(f"tasks with {'; '.join(told)}.", code="RT005"), stacklevel=4)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from relatask.linear.forms import Array
+from relatask.linear.forms import ROUNDING, Array
 from relatask.linear.labels import listed
 from relatask.linear.open_columns import open_columns
 from relatask.linear.path import Model
@@ -78,6 +78,8 @@ def fit_statistics(
     solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
     if solution.residual > model.tol:
         _tell_unconverged(solution, model.tol)
+    if not model.standardize:
+        _tell_scales(stats.spread)
     loose = open_columns(stats, problem, relation, model.datafit)
     if len(loose):
         _tell_open((loose if names is None else names[loose]).tolist())
@@ -99,6 +101,17 @@ def _tell_unconverged(solution: Solution, tol: float) -> None:
     else:
         told += "raise max_iter or tol."
     warnings.warn(NotConverged(told, code="RT015"), stacklevel=LEVEL)
+
+
+def _tell_scales(spread: Array) -> None:
+    """Forms are squares: a column this much smaller than another is rounding in their eigenvalues."""
+    varying = spread[spread > 0]
+    if len(varying) and np.square(varying.min()) < ROUNDING * len(spread) * np.square(varying.max()):
+        told = (
+            f"the columns' standard deviations reach from {varying.min():.1e} to {varying.max():.1e}, too far apart "
+            "for the smallest to be fitted; use standardize=True, or other units."
+        )
+        warnings.warn(NotConverged(told, code="RT015"), stacklevel=LEVEL)
 
 
 def _tell_open(columns: list[object]) -> None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+ROUNDING = 16 * float(np.finfo(np.float64).eps)
+"""Eigenvalues below this share of the largest one, times their number, are rounding."""
+
 SAFE = 1e-6
 """A shift below this share of a form's diagonal is left to the spectrum: inverses would lose digits."""
 
@@ -177,7 +180,8 @@ class Forms:
 
     @cached_property
     def _one(self) -> bool:
-        return len(self.buckets) == 1
+        """Whether one bucket holds all tasks in their order."""
+        return len(self.buckets) == 1 and _in_order(self.buckets[0].tasks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +222,7 @@ class Spectrum:
         for bucket in self.buckets:
             p = shift[bucket.tasks][:, :, None]
             prepared.append((bucket, _inverse(bucket.values[:, None, :] + p), _inverse(p)))
-        if len(prepared) == 1:
+        if len(prepared) == 1 and _in_order(prepared[0][0].tasks):
             return lambda B: prepared[0][0].combine(B, *prepared[0][1:])
 
         def solve(B: Array) -> Array:
@@ -270,6 +274,10 @@ class Spectrum:
         return all(bucket.full and bool((bucket.values > 0).all()) for bucket in self.buckets)
 
 
+def _in_order(tasks: NDArray[np.intp]) -> bool:
+    return bool((tasks == np.arange(len(tasks))).all())
+
+
 def _inverse(values: Array) -> Array:
     """1 / values, 0 where they are 0."""
     if values.size and values.min() > 0:
@@ -279,5 +287,5 @@ def _inverse(values: Array) -> Array:
 
 def _clean(values: Array, d: int) -> Array:
     """Eigenvalues that are rounding become 0, so that pseudo-inverses do not divide by noise."""
-    cut = values.max(axis=-1, keepdims=True, initial=0.0) * d * 16 * np.finfo(np.float64).eps
+    cut = values.max(axis=-1, keepdims=True, initial=0.0) * d * ROUNDING
     return np.where(values > cut, values, 0.0)

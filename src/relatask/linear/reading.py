@@ -123,7 +123,10 @@ def squares(y: Array, predicted: Array, codes: NDArray[np.intp], weights: Array)
     y, predicted, codes, s = y[seen], predicted[seen], codes[seen], weights[seen]
     total = np.bincount(codes, s)
     mean = np.divide(np.bincount(codes, s * y), total, out=np.zeros(len(total)), where=total > 0)
-    return float(s @ np.square(y - predicted)), float(s @ np.square(y - mean[codes]))
+    spread = np.bincount(codes, s * np.square(y - mean[codes]))
+    # A constant task's spread is the rounding of its mean.
+    spread[spread <= total * np.square(1e-15 * 64 * mean)] = 0.0
+    return float(s @ np.square(y - predicted)), float(spread.sum())
 
 
 def _explained(X: Any, message: str) -> str:

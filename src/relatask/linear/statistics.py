@@ -196,7 +196,7 @@ def _moments(
     X: NDArray, y: Array, weights: Array | None, index: NDArray, gram: Array, cross: Array
 ) -> tuple[Array, float, float]:
     """Centred moments of some rows, written into `gram` and `cross`; returns the means and y'y."""
-    x, labels = X.take(index, 0).astype(np.float64, copy=False), y.take(index)
+    x, labels = _gathered(X, index), y.take(index)
     if weights is None:
         mean, mean_y = np.add.reduce(x, 0) / len(index), float(np.add.reduce(labels) / len(index))
         x -= mean
@@ -212,9 +212,16 @@ def _moments(
     return mean, mean_y, float(labels @ labels)
 
 
+def _gathered(X: NDArray, index: NDArray) -> Array:
+    """Some rows as a new float64 array; columns stored one after another (frames) are gathered one after another."""
+    by_column = X.flags.f_contiguous and not X.flags.c_contiguous
+    x = X.T.take(index, 1).T if by_column else X.take(index, 0)
+    return x.astype(np.float64, copy=False)
+
+
 def _rows(X: NDArray, y: Array, weights: Array | None, index: NDArray) -> tuple[Array, float, Array, Array, float]:
     """Means, centred weighted rows, cross products and y'y of a task with few rows."""
-    x, labels = X.take(index, 0).astype(np.float64, copy=False), y.take(index)
+    x, labels = _gathered(X, index), y.take(index)
     s = np.ones(len(index)) if weights is None else weights.take(index)
     mean, mean_y = s @ x / s.sum(), float(s @ labels / s.sum())
     x = (x - mean) * np.sqrt(s)[:, None]
@@ -270,7 +277,7 @@ def _buckets(grams: Array, tasks: NDArray, few: dict[int, Array]) -> tuple[Bucke
     """One bucket of Grams, and buckets of rows padded to the next power of two."""
     buckets = [Bucket(np.asarray(tasks), np.ones(len(tasks)), gram=grams)] if len(tasks) else []
     sizes: dict[int, list[int]] = {}
-    for k, rows in few.items():
+    for k, rows in sorted(few.items()):
         sizes.setdefault(1 << (len(rows) - 1).bit_length(), []).append(k)
     for size, members in sorted(sizes.items()):
         padded = np.zeros((len(members), size, few[members[0]].shape[1]))

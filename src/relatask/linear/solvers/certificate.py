@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.relations import Proximal
 from relatask.relations.precision import Precision
+
+SAME = 1e-8
+"""A correlation of this size, of labels with what eigendecompositions do not see, is none."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class Objective:
             pull = self.precision.apply(quadratic)
         right = self.problem.cross - total - pull
         if not spectrum.range_is_everything:
+            if not self._cross_is_inside:
+                return -np.inf
             inside = spectrum.inside(right[:, None, :])[:, 0]
             duals = [duals[0] + (right - inside), *duals[1:]]
             total, right = total + (right - inside), inside
@@ -88,6 +94,14 @@ class Objective:
         if quadratic is not None:
             bound -= 0.5 * shrink**2 * float(np.vdot(quadratic, pull))
         return bound
+
+    @cached_property
+    def _cross_is_inside(self) -> bool:
+        """Whether B lies in the ranges of the G_k, as it does but for columns too small to be told from rounding."""
+        cross, forms = self.problem.cross, self.problem.forms
+        outside = np.abs(cross - forms.spectrum.inside(cross[:, None, :])[:, 0])
+        largest = np.sqrt(forms.diagonal() * 2 * max(self.problem.constant, 0.0))
+        return bool((outside <= SAME * largest).all())
 
 
 def relative_gap(primal: float, bound: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.family import Family
+from relatask.notices import RelataskWarning
 from relatask.relations.precision import Precision
 
 NULL = 1e-11
@@ -80,7 +82,11 @@ def _minimum_norm(problem: Problem, precision: Precision, W: Array) -> Array:
     """Take out of W what neither the data nor the relation sees."""
     basis = precision.null_space()
     q, d = basis.shape[1], problem.forms.n_features
-    if q == 0 or q * d > NULL_SPACE_LIMIT:
+    if q == 0:
+        return W
+    if q * d > NULL_SPACE_LIMIT:
+        told = f"the relation leaves {q} directions of the tasks without a price; the solution may not be the smallest."
+        warnings.warn(RelataskWarning(told, code="RT017"), stacklevel=2)
         return W
     seen = np.zeros((q, d, q, d))
     for a in range(q):
@@ -88,6 +94,9 @@ def _minimum_norm(problem: Problem, precision: Precision, W: Array) -> Array:
             weights = basis[:, a] * basis[:, b]
             if weights.any():
                 seen[a, :, b] = seen[b, :, a] = problem.forms.combined(weights)
+    if problem.coupling is not None:
+        common = basis.T @ problem.coupling
+        seen -= np.multiply.outer(common, common)
     matrix = seen.reshape(q * d, q * d)
     values, vectors = np.linalg.eigh(0.5 * (matrix + matrix.T))
     unseen = vectors[:, values <= NULL * max(values[-1], 0.0)].T.reshape(-1, q, d)

@@ -70,9 +70,11 @@ def _coupled(factor: Factor, u: Array, strengths: int) -> Factor:
     def solve(B: Array) -> Array:
         W = factor(B)
         along = np.einsum("tsd,tsd->s", U, W)
-        # No slack: the intercept can be had from the features too, and the features' part is kept.
-        factor_ = np.divide(along, slack, out=np.zeros_like(along), where=slack > 1e-12)
-        return W + factor_[:, None] * solved
+        # No slack: the intercept can be had from the features too, `solved` costs nothing, and none of it is kept.
+        free = slack <= 1e-12
+        square = np.einsum("tsd,tsd->s", solved, solved)
+        kept = -np.einsum("tsd,tsd->s", solved, W) / np.where(square > 0, square, 1.0)
+        return W + np.where(free, kept, along / np.where(free, 1.0, slack))[:, None] * solved
 
     return solve
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.forms import ROUNDING, Array, Bucket, Forms
 from relatask.linear.solvers.family import Family
 from relatask.relations.edges import Edges, Elimination
 from relatask.relations.precision import Diagonal, LowRank, Precision
@@ -20,9 +20,6 @@ Factor = Callable[[Array], Array]
 
 NULL = 1e-11
 """Eigenvalues below this share of the largest possible one count as zero."""
-
-ROUNDING = 16 * float(np.finfo(np.float64).eps)
-"""Eigenvalues below this share of the largest one, times their number, are rounding."""
 
 KRONECKER_TASKS = 3_000
 """Up to this many tasks a dense eigendecomposition of P is worth its t^3."""
@@ -33,8 +30,10 @@ def factorise(forms: Forms, family: Family) -> Factor | None:
     first = family.member(0)
     if isinstance(first, Diagonal):
         return _diagonal(forms, family.diagonal())
-    if complete_graph(first) is not None:
-        return _complete(forms, [c for c in map(complete_graph, family.members()) if c is not None])
+    units = [complete_graph(unit) for unit in family.units]
+    if all(unit is not None for unit in units):
+        # Part by part, because a weak ridge would drown in the sum with a strong pull.
+        return _complete(forms, np.array([unit for unit in units if unit is not None]).T @ family.strengths)
     if forms.shared is not None and first.n_tasks <= KRONECKER_TASKS:
         return _kronecker(forms.shared, family)
     if isinstance(first, Edges) and forms.rank_bound >= forms.n_features and (order := first.elimination_order()):
@@ -44,6 +43,9 @@ def factorise(forms: Forms, family: Family) -> Factor | None:
 
 def complete_graph(precision: Precision) -> tuple[float, float] | None:
     """Give (ridge, pull) where P = ridge I + pull (I - 11'/t), else None."""
+    if isinstance(precision, Diagonal):
+        ridge = precision.values[0]
+        return (float(ridge), 0.0) if (precision.values == ridge).all() else None
     if not isinstance(precision, LowRank):
         return None
     base, t = precision.base[0], precision.n_tasks
@@ -63,19 +65,21 @@ def _diagonal(forms: Forms, shift: Array) -> Factor:
     return forms.shifted(shift)
 
 
-def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
+def _complete(forms: Forms, strengths: Array) -> Factor:
     """Every task is pulled to the mean m of all: eliminating the tasks leaves a (d, d) system for m.
+
+    `strengths` (2, s) are ridges and pulls.
 
     With G' = G + ridge I the system is sum_k (G'_k + pull I)^-1 G'_k m = sum_k (G'_k + pull I)^-1 b_k, which unlike
     Woodbury's identity loses no digits where P is singular.
     """
     t, d = forms.n_tasks, forms.n_features
-    ridge, pull = (np.array(values) for values in zip(*strengths, strict=True))
+    ridge, pull = strengths
     shift = np.broadcast_to(ridge + pull, (t, len(pull)))
     blocks = forms.inverses(shift)
     if blocks is None:
         shifted = forms.spectrum.shifted(shift)
-        gains = [forms.spectrum.gain(r, p) for r, p in strengths]
+        gains = [forms.spectrum.gain(r, p) for r, p in strengths.T]
     else:
         shifted = _times(blocks)
         own = forms.dense() + ridge * np.eye(d)
@@ -84,7 +88,7 @@ def _complete(forms: Forms, strengths: Sequence[tuple[float, float]]) -> Factor:
     inverses = np.stack([_pinv(gain) for gain in gains])
 
     def solve(B: Array) -> Array:
-        mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0))
+        mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0)) * (pull > 0)[:, None]
         # mean + (G' + pull I)^-1 (b - G' mean), not (G' + pull I)^-1 (b + pull mean): a strong pull drowns b.
         means = np.repeat(mean[None], t, axis=0)
         return mean + shifted(B - forms.apply(means) - ridge[:, None] * means)
