@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
@@ -232,3 +233,39 @@ def test_warnings_point_at_the_caller() -> None:
     with pytest.warns(RelataskWarning, match="RT015") as seen:
         MultiTaskRegressor(Ridge(0.1) + Graph(np.ones((3, 3)), 5.0), max_iter=1, tol=1e-12).fit(X, Y, TASKS)
     assert seen[0].filename == __file__
+
+
+def test_frames_with_missing_values_of_pandas_own() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(12, 2)), columns=["p", "q"])
+    y, tasks = rng.normal(size=12), ["a", "b"] * 6
+    hole = X.astype("Float64")
+    hole.iloc[3, 1] = pd.NA
+    with pytest.raises(InputError, match="first in row 3, column 'q'; 1 in all"):
+        MultiTaskRegressor().fit(hole, y, tasks)
+    Y = pd.DataFrame({"u": y, "v": -y}).astype("Float64")
+    Y.iloc[2, 1] = pd.NA
+    model = MultiTaskRegressor().fit(X, Y)
+    assert model.n_labels_.tolist() == [12, 11]
+    plain = MultiTaskRegressor().fit(X, Y.astype(float))
+    np.testing.assert_array_equal(model.coef_, plain.coef_)
+
+
+def test_dates_are_no_numbers() -> None:
+    X = pd.DataFrame({"p": np.arange(6.0), "when": pd.date_range("2020-01-01", periods=6)})
+    with pytest.raises(InputError, match="does not convert to float .columns 'when'."):
+        MultiTaskRegressor().fit(X, np.arange(6.0))
+    with pytest.raises(InputError, match="days since a date"):
+        MultiTaskRegressor().fit(X[["p"]], X["when"])
+
+
+def test_labels_whose_squares_vanish() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match="y holds numbers whose squares vanish"):
+        MultiTaskRegressor().fit(rng.normal(size=(9, 2)), 1e-165 * rng.normal(size=9))
+
+
+@pytest.mark.parametrize("name", ["weighting", "intercept", "solver"])
+def test_none_is_no_choice(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}=None is unknown"):
+        MultiTaskRegressor(**{name: None}).fit(np.arange(6.0)[:, None], np.arange(6.0))

@@ -277,8 +277,8 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         for name, allowed in (("weighting", WEIGHTINGS), ("intercept", INTERCEPTS), ("solver", SOLVERS)):
-            value = getattr(self, name, None)
-            if value is not None and value not in allowed:
+            value = getattr(self, name)
+            if value not in allowed:
                 raise InputError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, allowed))}.")
         if not (isinstance(self.tol, Real) and 0 < self.tol < 1):
             raise InputError(f"tol={self.tol!r} is not usable; expected a number between 0 and 1.")

@@ -112,14 +112,23 @@ def as_float(values: Any, name: str) -> Array:
     array = values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
     if array.dtype.kind == "c":
         raise InputError(f"Complex data not supported: {name} has dtype {array.dtype}; give real numbers.")
+    if array.dtype.kind in "mM":
+        raise InputError(f"{name} has dtype {array.dtype}; give numbers, such as days since a date.")
     try:
-        out = array.astype(np.float64)
+        out = with_nan(values) if array.dtype.kind == "O" else array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} has dtype {array.dtype} and does not convert to float: {error}.") from error
     if np.isinf(out).any():
         place = np.argwhere(np.isinf(out))[0].tolist()
         raise InputError(f"{name} contains infinity at row {place[0]}; expected numbers, or NaN for a missing label.")
     return out
+
+
+def with_nan(values: Any) -> Array:
+    """Values as float64, what is missing as NaN: pandas' own NA, too."""
+    if hasattr(values, "iloc"):
+        return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.asarray(values).astype(np.float64)
 
 
 def as_weights(values: Any, n: int) -> Array | None:

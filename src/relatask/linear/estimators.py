@@ -29,7 +29,8 @@ class MultiTaskRegressor(LinearMultiTask):
         One a task, unpenalised; one a task, joined to W under the relation; one for all tasks; none. Tied and common
         intercepts are those at the mean of the features, where these are standardised.
     standardize : bool
-        Whether the relation sees columns of mean 0 and standard deviation 1 over all training rows.
+        Whether the relation sees columns of mean 0 and standard deviation 1 over all rows that have a label
+        (scaled only, not centred, where there is no intercept).
     solver : {"auto", "direct", "admm", "fista"}
         "auto" solves quadratic relations directly and others by the alternating direction method of multipliers.
     tol : float
@@ -62,7 +63,7 @@ class MultiTaskRegressor(LinearMultiTask):
     path_ : Path or None
         Strengths tried and their errors, where one was "auto".
     scale_ : array (d,)
-        Standard deviations of the columns over all training rows, 1 where one is constant.
+        Standard deviations of the columns over all rows that have a label, 1 where one is constant.
     n_labels_ : array (t,)
         Observed labels.
     n_features_in_, feature_names_in_ : int, array (d,)

@@ -13,11 +13,14 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import validate_data
 
-from relatask.linear.design import Design, check_names, column_design, grouped_design
+from relatask.linear.design import Design, as_float, check_names, column_design, grouped_design, with_nan
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
 from relatask.linear.statistics import Statistics
 from relatask.notices import InputError
+
+TINY = 1e-140
+"""Numbers below this have squares that are lost."""
 
 
 class Probe(BaseEstimator):
@@ -49,13 +52,22 @@ def features(owner: Any, X: Any, *, reset: bool) -> NDArray:
         return validate_data(owner, X, reset=reset, dtype=(np.float64, np.float32), ensure_min_samples=1)
     except ValueError as error:
         raise InputError(_explained(X, str(error))) from error
+    except TypeError as error:
+        if not hasattr(X, "columns"):
+            raise
+        reason = str(error).split(". ")[0]
+        raise InputError(
+            f"X does not convert to float{_not_numbers(X)}: {reason}. Encode such columns first."
+        ) from error
 
 
 def check_sums(stats: Statistics) -> None:
-    """Raise InputError where squares of the numbers overflow."""
-    for name, squares in (("X", stats.spread), ("y", stats.yy)):
+    """Raise InputError where squares of the numbers overflow, or vanish."""
+    for name, squares, means in (("X", stats.spread, stats.mean_x), ("y", stats.yy, stats.mean_y)):
         if not np.isfinite(squares).all():
             raise InputError(f"{name} holds numbers whose squares overflow (beyond about 1e150); give it other units.")
+        if not squares.any() and 0 < np.abs(means).max() < TINY:
+            raise InputError(f"{name} holds numbers whose squares vanish (below about 1e-150); give it other units.")
 
 
 def split_task_column(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, Any]:
@@ -141,10 +153,10 @@ def _explained(X: Any, message: str) -> str:
 
 
 def _first_bad(X: Any) -> str:
-    values = np.asarray(X)
+    values = with_nan(X)
     if values.ndim != 2:
         return ""
-    bad = np.argwhere(~np.isfinite(values.astype(np.float64)))
+    bad = np.argwhere(~np.isfinite(values))
     if not len(bad):
         return ""
     row, column = bad[0].tolist()
@@ -158,7 +170,7 @@ def _not_numbers(X: Any) -> str:
     bad = []
     for name in X.columns:
         try:
-            np.asarray(X[name]).astype(np.float64)
-        except (TypeError, ValueError):
+            as_float(X[name], str(name))
+        except InputError:
             bad.append(name)
     return f" (columns {listed(bad)})" if bad else ""
