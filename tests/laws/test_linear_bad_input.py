@@ -253,7 +253,7 @@ def test_frames_with_missing_values_of_pandas_own() -> None:
 
 def test_dates_are_no_numbers() -> None:
     X = pd.DataFrame({"p": np.arange(6.0), "when": pd.date_range("2020-01-01", periods=6)})
-    with pytest.raises(InputError, match="does not convert to float .columns 'when'."):
+    with pytest.raises(InputError, match=r"does not convert to float .columns 'when'."):
         MultiTaskRegressor().fit(X, np.arange(6.0))
     with pytest.raises(InputError, match="days since a date"):
         MultiTaskRegressor().fit(X[["p"]], X["when"])
