@@ -106,15 +106,19 @@ class Diagonal(Precision):
 
 @dataclass(frozen=True, eq=False)
 class LowRank(Precision):
-    """P = diag(base) + F diag(weights) F', base (t,), F = factor (t, r), weights (r,) of any sign.
+    """P = base I + F diag(weights) F': a complete graph. base (t,), all equal; F = factor (t, r); weights of any sign.
 
-    With a constant base (a complete graph) everything is done in the eigenbasis of the low-rank part, which keeps
-    full accuracy where base and weights cancel; otherwise by Woodbury's identity.
+    Everything is done in the eigenbasis of the low-rank part, which keeps full accuracy where base and weights cancel.
     """
 
     base: np.ndarray
     factor: np.ndarray
     weights: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Check the base."""
+        if (self.base != self.base[0]).any():
+            raise ValueError("LowRank: the entries of base differ; expected a multiple of the identity")
 
     @property
     def n_tasks(self) -> int:
@@ -139,33 +143,20 @@ class LowRank(Precision):
 
     def solve(self, shift: float, W: np.ndarray) -> np.ndarray:
         """Give (shift I + P)^-1 W."""
-        if self._spectrum is not None:
-            basis, eigenvalues = self._spectrum
-            inside = basis.T @ W
-            outside = 1 / (shift + self.base[0])
-            return outside * W + basis @ ((1 / (shift + eigenvalues) - outside)[:, None] * inside)
-        scaled_factor = self.factor / (shift + self.base)[:, None]
-        small = np.eye(len(self.weights)) + self.weights[:, None] * (self.factor.T @ scaled_factor)
-        start = W / (shift + self.base)[:, None]
-        return start - scaled_factor @ np.linalg.solve(small, self.weights[:, None] * (self.factor.T @ start))
+        basis, eigenvalues = self._spectrum
+        outside = 1 / (shift + self.base[0])
+        return outside * W + basis @ ((1 / (shift + eigenvalues) - outside)[:, None] * (basis.T @ W))
 
     def null_space(self) -> np.ndarray:
-        """Give a basis of the null space, from an eigenproblem of size r where the base is positive."""
-        if self._spectrum is not None and self.base[0] > 0:
-            basis, eigenvalues = self._spectrum
-            return basis[:, eigenvalues == 0]
-        if self.base.min() <= 0:
+        """Give a basis of the null space: within the factor's span, where the base is positive."""
+        if self.base[0] <= 0:
             return Dense(self.dense()).null_space()
-        # P v = 0 with v = -D^-1 F z needs z = weights * F' v, that is (I + diag(weights) F' D^-1 F) z = 0.
-        scaled_factor = self.factor / self.base[:, None]
-        small = np.eye(len(self.weights)) + self.weights[:, None] * (self.factor.T @ scaled_factor)
-        _, singular, Vt = np.linalg.svd(small)
-        null = scaled_factor @ Vt[singular <= ZERO * max(1.0, singular[0])].T
-        return np.linalg.qr(null)[0]
+        basis, eigenvalues = self._spectrum
+        return basis[:, eigenvalues == 0]
 
     def plus(self, other: Precision) -> Precision | None:
-        """Add a diagonal or another low-rank precision."""
-        if isinstance(other, Diagonal):
+        """Add a multiple of the identity, or another low-rank precision."""
+        if isinstance(other, Diagonal) and (other.values == other.values[0]).all():
             return LowRank(self.base + other.values, self.factor, self.weights)
         if isinstance(other, LowRank):
             factor = np.hstack([self.factor, other.factor])
@@ -173,11 +164,9 @@ class LowRank(Precision):
         return None
 
     @cached_property
-    def _spectrum(self) -> tuple[np.ndarray, np.ndarray] | None:
-        """Orthonormal basis (t, q) of the factor's span with P's eigenvalues on it, if the base is constant."""
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        """Orthonormal basis (t, q) of the factor's span, and P's eigenvalues on it."""
         base = self.base[0]
-        if not (self.base == base).all():
-            return None
         Q, R = np.linalg.qr(self.factor)
         added, rotation = np.linalg.eigh((R * self.weights) @ R.T)
         eigenvalues = base + added
