@@ -161,6 +161,50 @@ def test_value_is_half_the_trace_with_the_precision(seed: int, t: int) -> None:
         assert relation(W) == pytest.approx(0.5 * np.trace(W.T @ P @ W), rel=1e-9, abs=1e-10 * scale)
 
 
+def least(P: np.ndarray, W: np.ndarray, kept: list[int]) -> float:
+    """The least of 1/2 tr(V' P V) over V whose rows `kept` are W, by least squares on a root of P."""
+    eigenvalues, basis = np.linalg.eigh(P)
+    root = np.sqrt(np.maximum(eigenvalues, 0.0))[:, None] * basis.T
+    free = np.delete(root, kept, axis=1)
+    target = root[:, kept] @ W
+    return 0.5 * float(np.sum((target - free @ np.linalg.lstsq(free, target, rcond=1e-7)[0]) ** 2))
+
+
+@given(SEEDS, st.integers(2, 7))
+def test_tasks_left_out_are_free_to_be_optimal(seed: int, t: int) -> None:
+    rng = np.random.default_rng(seed)
+    kept = sorted(rng.choice(t, size=rng.integers(1, t), replace=False).tolist())
+    W = w(seed, len(kept))
+    for bound in [relation.bind(range(t)) for relation in draw_all(seed, t)]:
+        left = bound.among(kept)
+        whole = np.zeros((t, W.shape[1]))
+        whole[kept] = W
+        rounding = 1e-8 * (1 + np.sum(W * W))
+        if isinstance(bound, Sum):  # each part by itself
+            assert left(W) == pytest.approx(sum(float(part.among(kept)(W)) for part in bound.parts))
+        elif isinstance(bound, Pairwise) or not isinstance(bound, Quadratic):
+            assert left is bound  # a formula about the tasks there are
+            if isinstance(bound, Proximal):  # rows of zeros add nothing
+                assert left(W) == pytest.approx(bound(whole))
+        else:
+            P = bound.precision(t).dense()
+            assert left(W) == pytest.approx(least(P, W, kept), rel=1e-6, abs=rounding * np.abs(P).max())
+            assert left.precision(len(kept)).n_tasks == len(kept)
+            assert left(W) <= bound(whole) + rounding * np.abs(P).max()
+            assert bound.among(range(t))(whole) == pytest.approx(bound(whole), rel=1e-8, abs=1e-12)
+
+
+def test_what_is_left_of_graphs_stays_a_graph_and_open_strengths_stay_open() -> None:
+    left = Chain("auto", ["d", "c", "b", "a"]).bind("abcd").among([0, 2, 3])
+    assert isinstance(left, Graph)
+    assert left.strength == "auto"
+    np.testing.assert_allclose(left.A.toarray(), [[0, 0.25, 0], [0.25, 0, 0.5], [0, 0.5, 0]])
+    sparse = Graph([("a", "b"), ("b", "c"), ("d", "e", 2.0)], "auto").bind("abcde").among([0, 2, 4])
+    np.testing.assert_allclose(sparse.A.toarray() * (1 - np.eye(3)), [[0, 0.5, 0], [0.5, 0, 0], [0, 0, 0]])
+    with pytest.raises(InputError, match="after bind"):
+        Graph([("a", "b")]).among([0])
+
+
 @given(SEEDS, SIZES, st.floats(-3, 2), st.integers(1, 3))
 def test_structured_precisions_do_what_dense_ones_do(seed: int, t: int, exponent: float, terms: int) -> None:
     W, shift = w(seed, t), 10.0**exponent
@@ -203,6 +247,10 @@ def test_sums_of_precisions_stay_structured() -> None:
     twice = chain + Chain(1.0, order=tuple(range(6))).precision(6)
     assert isinstance(twice, Edges)
     assert twice.is_path
+    uneven = pairwise + Diagonal(np.arange(6.0))
+    np.testing.assert_allclose(uneven.dense(), pairwise.dense() + np.diag(np.arange(6.0)))
+    with pytest.raises(ValueError, match="entries of base differ"):
+        LowRank(np.arange(6.0), np.ones((6, 1)), np.ones(1))
     with pytest.raises(ValueError, match="6 and 5 tasks"):
         ridge + Ridge(1.0).precision(5)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -82,6 +82,10 @@ class TaskPrecision(Quadratic):
         """Check the size."""
         check_size("TaskPrecision", "K", len(self.K), len(tasks))
         return self
+
+    def among(self, kept: Sequence[int]) -> TaskPrecision:
+        """Give the precision of some tasks, the others free: the Schur complement of K."""
+        return replace(self, K=_complement(self.K, kept))
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
@@ -166,6 +170,10 @@ class TaskKernel(Quadratic):
         check_size("TaskKernel", "K", len(self.K), len(tasks))
         return self
 
+    def among(self, kept: Sequence[int]) -> TaskKernel:
+        """Give the kernel between some tasks: the rows and columns of K that are theirs."""
+        return replace(self, K=self.K[np.ix_(kept, kept)])
+
     @classmethod
     def example(cls, n_tasks: int) -> Self:
         """Give K = I + 11'/t at strength 0.5."""
@@ -227,7 +235,28 @@ class TraceForm(Quadratic):
         check_size("TraceForm", "A", len(self.A), len(tasks))
         return self
 
+    def among(self, kept: Sequence[int]) -> TraceForm:
+        """Give the form of some tasks, the others free: the Schur complement of A."""
+        return replace(self, A=_complement(self.A, kept))
+
     @classmethod
     def example(cls, n_tasks: int) -> Self:
         """Give A = I + 11'/t at strength 0.5."""
         return cls(np.eye(n_tasks) + 1 / n_tasks, 0.5)
+
+
+def _complement(matrix: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+    """Schur complement of a checked positive semidefinite matrix on the rows kept: what is left of tr(W' M W).
+
+    With M = B B' it is C C', where C are the rows of B kept, less what lies in the span of those dropped; so that it
+    stays positive semidefinite in rounded numbers.
+    """
+    eigenvalues, basis = spectrum(matrix)
+    rounding = 10 * len(matrix) * np.finfo(float).eps
+    some = eigenvalues > rounding * eigenvalues[-1]
+    root = basis[:, some] * np.sqrt(eigenvalues[some])
+    dropped = np.delete(np.arange(len(matrix)), kept)
+    _, sizes, span = np.linalg.svd(root[dropped], full_matrices=False)
+    span = span[sizes > rounding * np.sqrt(max(eigenvalues[-1], 0.0))]
+    left = root[kept] - (root[kept] @ span.T) @ span
+    return left @ left.T

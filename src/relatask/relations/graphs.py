@@ -100,6 +100,32 @@ def bind_graph(owner: str, edges: tuple[Edge, ...], tasks: Sequence[Hashable]) -
     return sparse.csr_array(upper + upper.T)
 
 
+def without(owner: str, A: Any, kept: Sequence[int]) -> Any:
+    """Give the weights between the tasks kept, the others free to lie wherever they are pulled.
+
+    A task that goes ties each two of its neighbours by the product of their weights over the sum of all its weights
+    (the star becomes a mesh): the Schur complement of the Laplacian, one task after the other. A is an array or a
+    sparse csr_array (t, t), and so is the result; diagonals mean nothing.
+    """
+    if isinstance(A, tuple):
+        raise InputError(f"{owner}: edges by label do not say how many tasks there are; call among after bind.")
+    for task in sorted(set(range(A.shape[0])) - set(kept), reverse=True):
+        others = np.delete(np.arange(A.shape[0]), task)
+        pull = A[[task]][:, others]
+        total = float(pull.sum())
+        A = A[others][:, others]
+        if total > 0:
+            A = A + pull.T @ (pull / total)
+    return (A + A.T) / 2
+
+
+def shortened(place: np.ndarray) -> sparse.csr_array:
+    """Give the weights that a chain leaves between the tasks at these places: half of 1 over their distance."""
+    along = np.argsort(place)
+    edges = zip(along[:-1].tolist(), along[1:].tolist(), (0.5 / np.diff(place[along])).tolist(), strict=True)
+    return bind_graph("Chain", tuple(edges), range(len(place)))
+
+
 def read_order(owner: str, order: Iterable[Hashable]) -> tuple[Hashable, ...]:
     """Give an order of labels as a tuple; raise InputError for one named twice."""
     if isinstance(order, Positions):

@@ -21,6 +21,8 @@ from relatask.relations.graphs import (
     ends,
     read_graph,
     read_order,
+    shortened,
+    without,
 )
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.relation import Quadratic
@@ -195,6 +197,10 @@ class Graph(Quadratic):
         check_size("Graph", "A", self.A.shape[0], len(tasks))
         return self
 
+    def among(self, kept: Sequence[int]) -> Graph:
+        """Give the graph between some tasks; one that goes ties its neighbours to each other in its place."""
+        return replace(self, A=without("Graph", self.A, kept))
+
     @classmethod
     def example(cls, n_tasks: int) -> Self:
         """Give a ring with one chord of weight 2."""
@@ -273,6 +279,11 @@ class Chain(Quadratic):
             check_length("Chain", self.order, len(tasks))
             return self
         return replace(self, order=bind_order("Chain", tuple(self.order), tasks))
+
+    def among(self, kept: Sequence[int]) -> Graph:
+        """Give a graph along the chain: two tasks with others between them are tied less, by 1 over their distance."""
+        place = np.asarray(kept) if self.order is None else np.argsort(self._rows(len(self.order)))[list(kept)]
+        return Graph(shortened(place), self.strength)
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:

@@ -45,6 +45,21 @@ class Relation(ABC):
         """Give the relation for these tasks, in this order: labels become positions, sizes are checked."""
         return self
 
+    def among(self, kept: Sequence[int]) -> Relation:
+        """Give what the relation says of some of its tasks, when nothing is known of the others; call it after `bind`.
+
+        A task without data costs nothing where it is best: the result is the least R over the rows left out, as a
+        function of the rows kept. For a ridge and for the norms that is the relation itself. `Pairwise` too stays as it
+        is, though that least is t/(t - 1) times larger for every task that goes: its formula is about the tasks there
+        are. Of a sum each part is taken by itself.
+
+        Parameters
+        ----------
+        kept : sequence of int
+            Positions of the tasks that stay, ascending.
+        """
+        return self
+
     def __call__(self, W: Array) -> Array:
         """Give R(W)."""
         return self.value(W)
@@ -138,6 +153,10 @@ class Sum(Relation):
     def bind(self, tasks: Sequence[Hashable]) -> Sum:
         """Give the sum of the parts, each bound to the tasks."""
         return Sum(tuple(part.bind(tasks) for part in self.parts))
+
+    def among(self, kept: Sequence[int]) -> Sum:
+        """Give the sum of the parts, each left with some of its tasks."""
+        return Sum(tuple(part.among(kept) for part in self.parts))
 
     @property
     def names(self) -> tuple[str, ...]:
