@@ -32,6 +32,8 @@ class Metric:
         The direction of improvement.
     error : bool
         Whether it is an error that is zero at a perfect prediction and never negative (delta-m uses only these).
+    share : bool
+        Whether it is a share of variance, told in percent.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Metric:
     name: str
     better: Better
     error: bool = False
+    share: bool = False
 
     @property
     def sign(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from relatask.cli import show
-from relatask.measure import ALL, WORDS
+from relatask.measure import ALL, METRICS, WORDS
 
 MANY = 12
 
@@ -119,7 +119,7 @@ def points_interval(low: float, high: float, metric: str) -> str:
 
 def share(metric: str) -> bool:
     """Return whether a metric is a share, shown in percent."""
-    return metric.startswith(("explained_variance", "r2"))
+    return METRICS[metric].share
 
 
 def _header(metric: str) -> str:

@@ -112,12 +112,12 @@ OVERALL: dict[str, Callable[[Moments], Floats]] = {
 METRICS: dict[str, Metric] = {
     "rmse": Metric("rmse", better="lower", error=True),
     "mae": Metric("mae", better="lower", error=True),
-    "r2": Metric("r2", better="higher"),
-    "explained_variance_within": Metric("explained_variance_within", better="higher"),
-    "explained_variance_global": Metric("explained_variance_global", better="higher"),
+    "r2": Metric("r2", better="higher", share=True),
+    "explained_variance_within": Metric("explained_variance_within", better="higher", share=True),
+    "explained_variance_global": Metric("explained_variance_global", better="higher", share=True),
     "rmse_mean_of_tasks": Metric("rmse_mean_of_tasks", better="lower", error=True),
     "mae_mean_of_tasks": Metric("mae_mean_of_tasks", better="lower", error=True),
-    "r2_mean_of_tasks": Metric("r2_mean_of_tasks", better="higher"),
+    "r2_mean_of_tasks": Metric("r2_mean_of_tasks", better="higher", share=True),
 }
 """Every metric by name, with its direction."""
 
@@ -162,7 +162,10 @@ def known_metric(name: str) -> str:
 
 
 def flatten(
-    y: npt.ArrayLike, prediction: npt.ArrayLike, codes: npt.ArrayLike | None = None
+    y: npt.ArrayLike,
+    prediction: npt.ArrayLike,
+    codes: npt.ArrayLike | None = None,
+    rows: npt.ArrayLike | None = None,
 ) -> tuple[Floats, Floats, Ints, Ints]:
     """Bring both kinds of targets to one flat form of the observed labels.
 
@@ -172,6 +175,8 @@ def flatten(
         Labels, NaN where missing, and predictions in the same shape and units.
     codes : (n,) int array, optional
         The task of each row; None means that the columns of y are the tasks.
+    rows : (n,) int array, optional
+        The row of the data that each entry of y belongs to; positions if None.
 
     Returns
     -------
@@ -194,6 +199,11 @@ def flatten(
         code, row = np.asarray(codes), np.arange(len(truth))
         if truth.ndim != 1 or code.shape != truth.shape:
             raise InputError(f"labels {truth.shape} with task codes {code.shape}: expected two arrays (n,).")
+    if rows is not None:
+        given = np.asarray(rows)
+        if given.shape != truth.shape[:1]:
+            raise InputError(f"rows has shape {given.shape}; expected ({len(truth)},), one for each entry of y.")
+        row = given[row]
     truth, guess = truth.ravel(), guess.ravel()
     seen = ~np.isnan(truth)
     wrong = int((~np.isfinite(guess[seen])).sum())

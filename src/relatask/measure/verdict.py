@@ -11,8 +11,6 @@ from relatask.measure.metrics import METRICS, WORDS, known_metric
 from relatask.measure.scores import ALL, Scores
 from relatask.notices import InputError
 
-_SHARES = {"explained_variance_within", "explained_variance_global", "r2", "r2_mean_of_tasks"}
-
 
 def best_single(scores: Scores, names: Sequence[str], metric: str = "explained_variance_within") -> str:
     """Name the strongest of several single-task baselines: to beat a weak one proves little.
@@ -125,15 +123,15 @@ def _basis(found: Differences) -> str:
 
 
 def _number(metric: str, value: float) -> str:
-    return f"{100 * value:.1f}%" if metric in _SHARES else f"{value:.3g}"
+    return f"{100 * value:.1f}%" if METRICS[metric].share else f"{value:.3g}"
 
 
 def _step(metric: str, value: float) -> str:
-    return f"{100 * value:.1f}" if metric in _SHARES else f"{value:.3g}"
+    return f"{100 * value:.1f}" if METRICS[metric].share else f"{value:.3g}"
 
 
 def _interval(row: Difference, level: float) -> str:
-    unit = " points" if row.metric in _SHARES else ""
+    unit = " points" if METRICS[row.metric].share else ""
     if np.isnan(row.low):
         return f"{_step(row.metric, row.difference)}{unit}, without an interval"
     ends = f"{_step(row.metric, row.low)} to {_step(row.metric, row.high)}"
@@ -152,6 +150,8 @@ def _overall(found: Differences) -> str:
     said += (
         f"{_number(row.metric, row.value)} ({'better' if row.difference > 0 else 'worse'} by {_gap(row, found.level)})"
     )
+    if np.isnan(row.p):
+        return f"{said}: that alone shows nothing."
     return said + ("." if row.verdict != NEUTRAL else ": no more than noise can make.")
 
 

@@ -93,7 +93,7 @@ def how_made(record: RunRecord) -> Facts:
 def definitions(record: RunRecord) -> Facts:
     """What each metric of this report is, and how verdicts are given."""
     named = dict.fromkeys([*(row.metric for row in record.overall), *(found.metric for found in record.differences)])
-    facts = [(metric_title(name), METRICS[name][3]) for name in METRICS if name in named]
+    facts = [(metric_title(name), METRICS[name][1]) for name in METRICS if name in named]
     found = record.comparison
     if found:
         facts += [

@@ -21,7 +21,6 @@ from relatask.report.words import (
     spread,
 )
 
-_UNITLESS = ("explained_variance_within", "explained_variance_global", "r2", "r2_mean_of_tasks")
 _ORDER = ("explained_variance_within", "explained_variance_global", "rmse", "mae")
 
 

@@ -46,11 +46,6 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
 
-    @property
-    def of_tasks(self) -> bool:
-        """Whether every row is about a task."""
-        return bool(self.rows) and all(row.task is not None for row in self.rows)
-
 
 def text(value: str, tone: str = "") -> Cell:
     """A cell of words."""

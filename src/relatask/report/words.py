@@ -5,31 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from relatask.measure import METRICS as MEASURES
+
 ABSENT = "–"
 MINUS = "−"
 
-# name: (title, scale, unit after scaling, definition)
-METRICS: dict[str, tuple[str, float, str, str]] = {
+# name: (title, definition)
+METRICS: dict[str, tuple[str, str]] = {
     "explained_variance_within": (
         "Explained variance within tasks",
-        100,
-        "%",
         "1 − Σₖ SSEₖ / Σₖ SSTₖ, where SSTₖ is about task k's own mean over its test labels: "
         "what the inputs explain beyond knowing which task a row belongs to.",
     ),
     "explained_variance_global": (
         "Explained variance, global",
-        100,
-        "%",
         "1 − SSE / SST over all test labels, SST about the one mean of all of them: "
         "differences between tasks' averages count as explained.",
     ),
-    "r2": ("R²", 100, "%", "1 − SSE / SST of a task about its own mean over its test labels."),
-    "r2_mean_of_tasks": ("R², mean of tasks", 100, "%", "The mean of the tasks' R²: every task counts the same."),
-    "rmse": ("RMSE", 1, "", "Root of the mean squared error on test labels, in the target's unit; lower is better."),
-    "mae": ("MAE", 1, "", "Mean absolute error on test labels, in the target's unit; lower is better."),
-    "rmse_mean_of_tasks": ("RMSE, mean of tasks", 1, "", "The mean of the tasks' RMSE: every task counts the same."),
-    "mae_mean_of_tasks": ("MAE, mean of tasks", 1, "", "The mean of the tasks' MAE: every task counts the same."),
+    "r2": ("R²", "1 − SSE / SST of a task about its own mean over its test labels."),
+    "r2_mean_of_tasks": ("R², mean of tasks", "The mean of the tasks' R²: every task counts the same."),
+    "rmse": ("RMSE", "Root of the mean squared error on test labels, in the target's unit; lower is better."),
+    "mae": ("MAE", "Mean absolute error on test labels, in the target's unit; lower is better."),
+    "rmse_mean_of_tasks": ("RMSE, mean of tasks", "The mean of the tasks' RMSE: every task counts the same."),
+    "mae_mean_of_tasks": ("MAE, mean of tasks", "The mean of the tasks' MAE: every task counts the same."),
 }
 
 SYMBOLS = {"helped": "▲", "no difference shown": "○", "hurt": "▼"}
@@ -46,14 +44,18 @@ def metric_title(name: str, *, unit: str = "") -> str:
     >>> metric_title("rmse", unit="points")
     'RMSE (points)'
     """
-    title, _, own_unit, _ = METRICS.get(name, (name.replace("_", " "), 1, "", ""))
-    unit = own_unit or unit
+    title, _ = METRICS.get(name, (name.replace("_", " "), ""))
+    unit = "%" if _share(name) else unit
     return f"{title} ({unit})" if unit else title
 
 
 def metric_scale(name: str) -> float:
     """What a metric's values are multiplied with before they are shown (100 for shares)."""
-    return METRICS[name][1] if name in METRICS else 1.0
+    return 100.0 if _share(name) else 1.0
+
+
+def _share(name: str) -> bool:
+    return name in MEASURES and MEASURES[name].share
 
 
 def present(values: Iterable[float | None]) -> list[float]:
