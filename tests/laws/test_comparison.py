@@ -119,6 +119,15 @@ def test_one_split_shows_nothing_without_predictions():
     assert "without an interval" in verdict_words(found)
 
 
+def test_two_equal_splits_show_nothing():
+    table = scores(splits=2)
+    table = replace(table, value=np.where(table.method == "joint", 2.0, 3.0))
+    found = differences(table, "joint", "single")
+    assert all(row.difference == 1 and np.isnan(row.low) and row.verdict == "no difference shown" for row in found)
+    assert "that alone shows nothing" in verdict_words(found)
+    assert "noise can make" not in verdict_words(found)
+
+
 @given(st.lists(st.floats(0, 1), max_size=30))
 def test_corrected_p_values_keep_order_and_never_shrink(p):
     q = benjamini_hochberg(p)

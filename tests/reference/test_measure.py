@@ -8,8 +8,10 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 from relatask.measure import (
     ALL,
     Scores,
+    Support,
     benjamini_hochberg,
     bootstrap_differences,
+    bootstrap_scores,
     corrected_interval,
     delta_m,
     differences,
@@ -122,6 +124,45 @@ def test_the_bootstrap_covers_what_it_says():
     assert (hits / 300 > 0.9).all()
 
 
+def test_the_bootstrap_knows_that_the_labels_of_one_row_share_its_error():
+    """Twelve columns, two equally good models, errors of a row alike: a verdict about as rarely as promised."""
+    rng, verdicts, sets = np.random.default_rng(0), 0, 200
+    for seed in range(sets):
+        y = rng.normal(size=(60, 12))
+        ours, theirs = (y + rng.normal(size=(60, 1)) + 0.3 * rng.normal(size=y.shape) for _ in range(2))
+        found = bootstrap_differences(y, ours, theirs, None, range(12), repeats=100, seed=seed)
+        verdicts += found.overall.verdict != "no difference shown"
+    assert verdicts / sets < 0.09
+
+
+def test_the_bootstrap_of_whole_rows_has_the_error_of_row_means():
+    """The mean absolute error over columns is a mean over rows, of which the standard error is known."""
+    y = RNG.normal(size=(80, 5))
+    guess = y + RNG.normal(size=(80, 1)) + 0.5 * RNG.normal(size=y.shape)
+    rows = bootstrap_scores(y, guess, None, "abcde", ["mae"], repeats=4000)
+    means = np.abs(guess - y).mean(1)
+    half = stats.t.ppf(0.975, 79) * means.std(ddof=1) / np.sqrt(80)
+    (whole,) = [row for row in rows if row["task"] == ALL]
+    assert (whole["value"], whole["n"]) == (pytest.approx(means.mean()), 400)
+    assert (whole["high"] - whole["low"]) / 2 == pytest.approx(half, rel=0.06)
+    # The same labels one under the other, with holes: `rows` says which belong together.
+    hole = RNG.random(y.shape) < 0.2
+    row, code = np.nonzero(~hole)
+    long = bootstrap_scores(y[~hole], guess[~hole], code, "abcde", ["mae", "r2"], rows=row, repeats=50)
+    wide = bootstrap_scores(np.where(hole, np.nan, y), guess, None, "abcde", ["mae", "r2"], repeats=50)
+    assert long == wide
+    assert bootstrap_scores(y[~hole], guess[~hole], code, "abcde", ["mae"], repeats=50) != long[:6]
+
+
+def test_equal_differences_are_no_evidence():
+    """That two splits agree to the last digit is luck: it gives neither an interval nor a verdict."""
+    for d in ([0.3, 0.3], [0.1 + 0.2, 0.3, 0.3]):
+        mean, low, high, p = corrected_interval(d, 1 / 3)
+        assert mean == pytest.approx(0.3)
+        assert np.isnan([low, high, p]).all()
+    assert corrected_interval([0.0, 0.0], 1 / 3) == (0.0, 0.0, 0.0, 1.0)
+
+
 def test_overall_rows_of_the_bootstrap_are_the_table_s():
     codes = RNG.integers(3, size=60)
     y = RNG.normal(size=60) + codes
@@ -151,3 +192,16 @@ def test_delta_m_by_hand():
     assert found.per_split == {"0": 0.25, "1": -0.5}
     assert found.left_out == 1
     assert (found.value, found.low, found.high, found.p) == pytest.approx(corrected_interval([0.25, -0.5], 1 / 3))
+
+
+def test_delta_m_leaves_out_constant_targets_and_errors_that_are_rounding():
+    value = {"single": [2.0, 1e-16, 1e-13], "joint": [1.0, 0.5, 0.5]}
+    rows = [
+        {"method": m, "task": t, "metric": "rmse", "split": "0", "better": "lower", "value": value[m][k]}
+        for m in value
+        for k, t in enumerate("abc")
+    ]
+    support = [Support("a", 9, 6, 3, size=3.0), Support("b", 9, 6, 3, constant=True, size=0.1)]
+    support += [Support("c", 9, 6, 3, size=100.0)]
+    found = delta_m(Scores.of(rows), "joint", "single", support=support)
+    assert (found.value, found.left_out, found.tasks_left_out) == (0.5, 2, ("b", "c"))

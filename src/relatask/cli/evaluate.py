@@ -21,6 +21,8 @@ MANY = 40
 def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool) -> int:
     """Score every task of a run on the rows of a table."""
     from relatask.data import read_table
+    from relatask.measure import bootstrap_scores
+    from relatask.measure.metrics import task_metric
 
     if bootstrap < 2:
         raise InputError(f"--bootstrap {bootstrap}: expected at least 2 samples.")
@@ -35,7 +37,10 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
     if np.isnan(y).all():
         raise InputError(f"{data}: no row has a label in {', '.join(config.targets)}; there is nothing to score.")
     codes = None if found.tasks is None else np.searchsorted(fitted.model.tasks_, found.tasks)
-    rows = with_intervals(y, found.prediction, codes, names, config.metrics, bootstrap, seed)
+    wanted = list(dict.fromkeys([*config.metrics, *(task_metric(metric) for metric in config.metrics)]))
+    rows = bootstrap_scores(y, found.prediction, codes, names, wanted, repeats=bootstrap, seed=seed)
+    for row in rows:
+        del row["n_train"]
     if trained_on(run, data):
         show.note(f"warning: {data} is the table that the run was trained on: these scores flatter it.", style="yellow")
     if as_json:
@@ -54,53 +59,6 @@ def trained_on(run: Path, data: Path) -> bool:
     return bool(known == sha256(data))
 
 
-def with_intervals(
-    y: np.ndarray,
-    prediction: np.ndarray,
-    codes: np.ndarray | None,
-    names: tuple[Any, ...],
-    metrics: tuple[str, ...],
-    samples: int,
-    seed: int,
-) -> list[dict[str, Any]]:
-    """Return the scores with 95% intervals: rows are drawn again within each task, the model held fixed."""
-    from relatask.measure import evaluate as measure
-    from relatask.measure.intervals import t_interval
-    from relatask.measure.metrics import task_metric
-
-    wanted = list(dict.fromkeys([*metrics, *(task_metric(metric) for metric in metrics)]))
-    rows = measure(y, prediction, codes, names, wanted)
-    draws: dict[tuple[str, str], list[float]] = {(row["task"], row["metric"]): [] for row in rows}
-    random = np.random.default_rng(seed)
-    order, start, size = _blocks(codes, len(y))
-    for _ in range(samples):
-        picked = order[(start + random.random(len(order)) * size).astype(np.int64)]
-        again = measure(y[picked], prediction[picked], None if codes is None else codes[picked], names, wanted)
-        for row in again:
-            draws[row["task"], row["metric"]].append(row["value"])
-    for row in rows:
-        values = np.array(draws[row["task"], row["metric"]])
-        values = values[np.isfinite(values)]
-        row["low"], row["high"] = None, None
-        row.pop("n_train", None)
-        if row["n"] > 1 and len(values) > 1 and np.isfinite(row["value"]):
-            # Resampled sums of squares are biased in few rows: take their spread, not their percentiles.
-            free = row["n"] - 1
-            spread = float(values.std(ddof=1) * np.sqrt(row["n"] / free))
-            row["low"], row["high"], _ = t_interval(row["value"], spread, float(free), 0.05)
-    return rows
-
-
-def _blocks(codes: np.ndarray | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return rows sorted by task, and for each where its task begins and how many rows it has."""
-    if codes is None:
-        return np.arange(n), np.zeros(n), np.full(n, n)
-    order = np.argsort(codes, kind="stable")
-    count = np.bincount(codes)
-    begin = np.concatenate([[0], np.cumsum(count)[:-1]])
-    return order, begin[codes[order]], count[codes[order]]
-
-
 def _show(run: Path, data: Path, rows: list[dict[str, Any]], samples: int) -> None:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     cells = {(row["task"], row["metric"]): row for row in rows}
@@ -115,7 +73,7 @@ def _show(run: Path, data: Path, rows: list[dict[str, Any]], samples: int) -> No
     show.results().print(show.table(columns, body, title=f"{run} on {data}"))
     if len(shown) < len(tasks):
         show.say(f"{len(tasks) - len(shown)} more tasks: --json prints them all.")
-    show.say(f"Intervals: {samples} bootstrap samples of the rows of each task, the model held fixed.")
+    show.say(f"Intervals: {samples} bootstrap samples of the rows, the model held fixed.")
 
 
 def _cell(row: dict[str, Any] | None) -> str:
@@ -123,6 +81,6 @@ def _cell(row: dict[str, Any] | None) -> str:
         return ""
     factor = 100 if share(row["metric"]) else 1
     value = show.number(factor * row["value"])
-    if row["low"] is None:
+    if np.isnan(row["low"]):
         return value
     return f"{value} [{show.number(factor * row['low'], 3)}, {show.number(factor * row['high'], 3)}]"

@@ -1,6 +1,6 @@
 """Scores and what follows from them: differences with intervals, delta-m, checks, and the verdict in words."""
 
-from relatask.measure.bootstrap import bootstrap_differences
+from relatask.measure.bootstrap import bootstrap_differences, bootstrap_scores
 from relatask.measure.checks import (
     Check,
     Note,
@@ -35,6 +35,7 @@ __all__ = [
     "benjamini_hochberg",
     "best_single",
     "bootstrap_differences",
+    "bootstrap_scores",
     "check_convergence",
     "check_negative_transfer",
     "check_repeats",

@@ -1,12 +1,13 @@
-"""Differences from one split: the test rows are drawn again, with replacement, within each task."""
+"""Intervals from one split: its test rows are drawn again, with replacement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from relatask.measure.differences import BOOTSTRAP, Differences, judged
 from relatask.measure.intervals import t_interval, without_rounding
@@ -15,6 +16,7 @@ from relatask.measure.metrics import (
     OVERALL,
     PER_TASK,
     Moments,
+    evaluate,
     flatten,
     known_metric,
     moments,
@@ -36,6 +38,7 @@ def bootstrap_differences(
     tasks: Sequence[object] | None = None,
     metric: str = "rmse",
     *,
+    rows: npt.ArrayLike | None = None,
     method: str = "method",
     baseline: str = "baseline",
     overall: str | None = None,
@@ -45,10 +48,12 @@ def bootstrap_differences(
 ) -> Differences:
     """Compare two methods on the same test rows of one split, by a paired bootstrap.
 
-    Rows are drawn with replacement within each task, the same for both methods. The standard deviation over `repeats`
-    draws, times ``sqrt(n / (n - 1))``, is the standard error, and Student's t with n - 1 degrees of freedom gives
-    interval and p (percentiles of few rows would be too narrow, and of 1000 draws too coarse to correct for many
-    tasks). It holds the two fitted models fixed: what another training set would have given is not in the interval.
+    Rows are drawn with replacement within each task, the same for both methods; where one row has labels of several
+    tasks, whole rows are drawn, once for all tasks, because the errors of one row go together. The standard deviation
+    over `repeats` draws, times ``sqrt(n / (n - 1))``, is the standard error, and Student's t with n - 1 degrees of
+    freedom gives interval and p, n being the number of distinct rows (percentiles of few rows would be too narrow, and
+    of 1000 draws too coarse to correct for many tasks). It holds the two fitted models fixed: what another training
+    set would have given is not in the interval.
 
     Parameters
     ----------
@@ -60,6 +65,8 @@ def bootstrap_differences(
         Names; positions if None.
     metric, overall, level :
         As in `differences`.
+    rows : (n,) int array, optional
+        With `codes`: which row of the data each label belongs to; None means that each is a row of its own.
     method, baseline : str
         Names for the result.
     repeats : int
@@ -91,41 +98,98 @@ def bootstrap_differences(
     """
     of_task = task_metric(metric)
     of_all = known_metric(overall) if overall is not None else overall_metric(metric)
-    truth, ours, code, _ = flatten(y, prediction, codes)
-    _, theirs, _, _ = flatten(y, baseline_prediction, codes)
-    names = [str(label) for label in (tasks if tasks is not None else range(int(code.max(initial=-1)) + 1))]
-    # Centred labels: sums of squares of resampled rows then keep their digits.
-    n = np.bincount(code, minlength=len(names))
-    centre = np.bincount(code, weights=truth, minlength=len(names)) / np.maximum(n, 1)
-    order = np.argsort(code, kind="stable")
-    columns = [column[order] for column in (truth - centre[code], ours - truth, theirs - truth)]
-
+    truth, ours, code, row = flatten(y, prediction, codes, rows)
+    _, theirs, _, _ = flatten(y, baseline_prediction, codes, rows)
+    names = _names(tasks, code)
     exact = [moments(truth, guess, code, len(names)) for guess in (ours, theirs)]
-    sides = [np.append(PER_TASK[of_task](m), OVERALL[of_all](m)) for m in exact]
+    sides = [_both(m, of_task, of_all)[0] for m in exact]
     sign = np.append(np.full(len(names), METRICS[of_task].sign), METRICS[of_all].sign)
     d = without_rounding(sign * (sides[0] - sides[1]), *sides)
     drawn = [
-        sign * (np.column_stack([PER_TASK[of_task](a), OVERALL[of_all](a)]) - _both(b, of_task, of_all))
-        for a, b in _resampled(columns, code[order], n, centre, repeats, np.random.default_rng(seed))
+        sign * (_both(a, of_task, of_all) - _both(b, of_task, of_all))
+        for a, b in _resampled(truth, [ours - truth, theirs - truth], code, row, len(names), repeats, seed)
     ]
     error = _deviation(np.concatenate(drawn))
-    total = np.append(n, n.sum())
+    n = np.bincount(code, minlength=len(names))
     found: list[dict[str, Any]] = []
-    for k, name in enumerate([*names, ALL]):
-        low, high, p = np.nan, np.nan, np.nan
-        if total[k] > 1 and np.isfinite(d[k]) and np.isfinite(error[k]):
-            free = total[k] - 1
-            spread = 0.0 if d[k] == 0 else float(error[k] * np.sqrt(total[k] / free))
-            low, high, p = t_interval(float(d[k]), spread, float(free), level)
+    for k, (name, units) in enumerate(zip([*names, ALL], [*n, len(np.unique(row))], strict=True)):
+        low, high, p = _t(float(d[k]), float(error[k]), int(units), level)
         found.append(
-            {"task": name, "metric": of_all if name == ALL else of_task, "difference": float(d[k]), "n": int(total[k])}
-            | {"value": float(sides[0][k]), "baseline_value": float(sides[1][k]), "low": low, "high": high, "p": p}
+            {"task": name, "metric": of_all if name == ALL else of_task, "difference": float(d[k])}
+            | {"n": int(n.sum() if name == ALL else units), "low": low, "high": high, "p": p}
+            | {"value": float(sides[0][k]), "baseline_value": float(sides[1][k])}
         )
     return judged(method, baseline, of_task, level, BOOTSTRAP, found)
 
 
-def _both(m: Moments, of_task: str, of_all: str) -> Floats:
-    return np.column_stack([PER_TASK[of_task](m), OVERALL[of_all](m)])
+def bootstrap_scores(
+    y: npt.ArrayLike,
+    prediction: npt.ArrayLike,
+    codes: npt.ArrayLike | None = None,
+    tasks: Sequence[object] | None = None,
+    metrics: Sequence[str] | None = None,
+    *,
+    rows: npt.ArrayLike | None = None,
+    level: float = 0.05,
+    repeats: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Score one set of predictions, as `evaluate` does, with the intervals of `bootstrap_differences`.
+
+    Parameters
+    ----------
+    y, prediction, codes, tasks, metrics :
+        As in `evaluate`.
+    rows, level, repeats, seed :
+        As in `bootstrap_differences`.
+
+    Returns
+    -------
+    list of dict
+        The rows of `evaluate` with ``low`` and ``high``: NaN where there are fewer than two rows, or no spread.
+
+    Examples
+    --------
+    >>> y = np.arange(40.0)
+    >>> row = bootstrap_scores(y, y + np.random.default_rng(0).normal(size=40), np.zeros(40, int), metrics=["rmse"])[0]
+    >>> row["low"] < row["value"] < row["high"]
+    True
+    """
+    found = evaluate(y, prediction, codes, tasks, metrics)
+    truth, guess, code, row = flatten(y, prediction, codes, rows)
+    names = _names(tasks, code)
+    wanted = list(dict.fromkeys(score["metric"] for score in found))
+    drawn: dict[str, list[Floats]] = {name: [] for name in wanted}
+    for (m,) in _resampled(truth, [guess - truth], code, row, len(names), repeats, seed):
+        for name in wanted:
+            drawn[name].append(_both(m, name if name in PER_TASK else None, name if name in OVERALL else None))
+    error = {name: _deviation(np.concatenate(parts)) for name, parts in drawn.items()}
+    place = {name: k for k, name in enumerate([*names, ALL])}
+    units = np.append(np.bincount(code, minlength=len(names)), len(np.unique(row)))
+    for score in found:
+        k = place[score["task"]]
+        low, high, _ = _t(score["value"], float(error[score["metric"]][k]), int(units[k]), level)
+        score.update(low=low, high=high)
+    return found
+
+
+def _names(tasks: Sequence[object] | None, code: Ints) -> list[str]:
+    return [str(label) for label in (tasks if tasks is not None else range(int(code.max(initial=-1)) + 1))]
+
+
+def _both(m: Moments, of_task: str | None, of_all: str | None) -> Floats:
+    """(draws, t + 1): the metric of each task and the one over all tasks, NaN for one that is not asked for."""
+    n = np.atleast_2d(m.n)
+    each = PER_TASK[of_task](m) if of_task is not None else np.full(n.shape, np.nan)
+    whole = OVERALL[of_all](m) if of_all is not None else np.full(len(n), np.nan)
+    return np.column_stack([np.reshape(each, n.shape), np.reshape(whole, len(n))])
+
+
+def _t(mean: float, error: float, units: int, level: float) -> tuple[float, float, float]:
+    """Interval and p of a number from the deviation over draws of this many rows."""
+    if units < 2 or not np.isfinite(mean) or not np.isfinite(error):
+        return np.nan, np.nan, np.nan
+    return t_interval(mean, 0.0 if mean == 0 else error * np.sqrt(units / (units - 1)), units - 1, level)
 
 
 def _deviation(values: Floats) -> Floats:
@@ -138,27 +202,52 @@ def _deviation(values: Floats) -> Floats:
     return np.where(count > 1, np.sqrt(square / np.maximum(count - 1, 1)), np.nan)
 
 
+class _Units(NamedTuple):
+    """What is drawn: `of` (m,) is each label's unit; units of one stratum lie together, `start` and `size` (u,) its."""
+
+    of: Ints
+    start: Ints
+    size: Ints
+
+
+def _units(code: Ints, row: Ints) -> _Units:
+    """The labels, within their tasks; or whole rows, where one has labels of several tasks."""
+    _, of = np.unique(row, return_inverse=True)
+    count = int(of.max(initial=-1)) + 1
+    if count < len(row):
+        return _Units(of, np.zeros(count, dtype=np.int64), np.full(count, count))
+    of = np.empty(len(code), dtype=np.int64)
+    of[np.argsort(code, kind="stable")] = np.arange(len(code))
+    n = np.bincount(code)
+    stratum = np.sort(code)
+    return _Units(of, (np.cumsum(n) - n)[stratum], n[stratum])
+
+
 def _resampled(
-    columns: list[Floats], code: Ints, n: Ints, centre: Floats, repeats: int, rng: np.random.Generator
-) -> Iterator[tuple[Moments, Moments]]:
-    """Moments (draws, t) of both methods, block by block; rows come sorted by task."""
-    start = np.concatenate([[0], np.cumsum(n)[:-1]])
-    block = max(1, _BLOCK // max(len(code), 1))
-    for first in range(0, repeats, block):
-        draws = min(block, repeats - first)
-        row = (start[code] + rng.random((draws, len(code))) * n[code]).astype(np.int64)
-        cell = (np.arange(draws)[:, None] * len(n) + code).ravel()
-        y, ours, theirs = (column[row].ravel() for column in columns)
+    truth: Floats, errors: Sequence[Floats], code: Ints, row: Ints, n_tasks: int, repeats: int, seed: int
+) -> Iterator[list[Moments]]:
+    """Moments (draws, t) for each of several errors (m,) on the same draws, block by block."""
+    rng = np.random.default_rng(seed)
+    units = _units(code, row)
+    n_units = len(units.size)
+    n = np.bincount(code, minlength=n_tasks)
+    # Centred labels: sums of squares of resampled rows then keep their digits.
+    centre = np.bincount(code, weights=truth, minlength=n_tasks) / np.maximum(n, 1)
+    y = truth - centre[code]
+    draws_at_once = max(1, _BLOCK // max(n_units, 1))
+    for first in range(0, repeats, draws_at_once):
+        draws = min(draws_at_once, repeats - first)
+        picked = units.start + (rng.random((draws, n_units)) * units.size).astype(np.int64)
+        cell = picked * draws + np.arange(draws)[:, None]
+        times = np.bincount(cell.ravel(), minlength=n_units * draws).reshape(n_units, draws).astype(np.float64)
 
-        def sums(values: Floats, cell: Ints = cell, draws: int = draws) -> Floats:
-            flat = np.bincount(cell, weights=values, minlength=draws * len(n))
-            return flat.reshape(draws, len(n)).astype(np.float64, copy=False)
+        def sums(values: Floats, times: Floats = times) -> Floats:
+            by_unit = sparse.csr_array(sparse.coo_array((values, (code, units.of)), shape=(n_tasks, n_units)))
+            return np.asarray(by_unit @ times).T
 
-        shift, square = sums(y) / np.maximum(n, 1), sums(y**2)
-        sst = square - n * shift**2
+        drawn = sums(np.ones(len(y)))
+        total, square = sums(y), sums(y**2)
+        shift = total / np.maximum(drawn, 1)
+        sst = square - drawn * shift**2
         sst[sst <= 1e-12 * square] = 0.0  # one row drawn every time: a constant target, up to rounding
-        drawn, mean = np.broadcast_to(n, (draws, len(n))), centre + shift
-        yield (
-            Moments(drawn, sums(ours**2), sums(np.abs(ours)), sst, mean),
-            Moments(drawn, sums(theirs**2), sums(np.abs(theirs)), sst, mean),
-        )
+        yield [Moments(drawn, sums(e**2), sums(np.abs(e)), sst, centre + shift) for e in errors]

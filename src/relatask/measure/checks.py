@@ -76,6 +76,8 @@ class Support:
         Splits whose test rows hold no label of it.
     constant : bool
         Whether all its labels are equal.
+    size : float
+        Its largest label in absolute value: an error of a billionth of it is rounding.
     """
 
     task: str
@@ -85,6 +87,7 @@ class Support:
     absent: int = 0
     untested: int = 0
     constant: bool = False
+    size: float = 0.0
 
 
 def check_negative_transfer(found: Differences) -> list[Check]:

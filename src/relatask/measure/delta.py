@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from relatask.measure.checks import Support
 from relatask.measure.differences import scores_grid, scores_of, split_ratio
-from relatask.measure.intervals import corrected_interval
+from relatask.measure.intervals import ROUNDING, corrected_interval
 from relatask.measure.metrics import METRICS, PER_TASK, known_metric
 from relatask.measure.scores import Scores
 from relatask.notices import InputError
@@ -28,7 +30,10 @@ class DeltaM:
     n : int
         Splits.
     left_out : int
-        Pairs of task and split where it is not defined: the baseline makes no error, or a score is absent.
+        Pairs of task and split where it is not defined: the baseline makes no error beyond rounding, the target is
+        constant, or a score is absent.
+    tasks_left_out : tuple of str
+        Tasks that are left out in every split.
     """
 
     method: str
@@ -41,6 +46,7 @@ class DeltaM:
     per_split: dict[str, float]
     n: int
     left_out: int
+    tasks_left_out: tuple[str, ...] = ()
 
 
 def delta_m(
@@ -51,6 +57,7 @@ def delta_m(
     *,
     level: float = 0.05,
     ratio: float | None = None,
+    support: Iterable[Support] = (),
 ) -> DeltaM:
     """Average over tasks, in each split, ``(e_baseline - e_method) / e_baseline`` of an error metric.
 
@@ -69,6 +76,9 @@ def delta_m(
         One minus the coverage of the interval.
     ratio : float, optional
         n_test / n_train; None takes it from the table.
+    support : iterable of Support, optional
+        What the tasks' labels are like: constant targets are left out, and errors of the baseline that are rounding
+        beside the labels. Without it only errors of exactly 0 are.
 
     Raises
     ------
@@ -95,7 +105,9 @@ def delta_m(
     tasks = [name for name in scores.tasks if name in set(ours.tasks) | set(theirs.tasks)]
     splits = list(dict.fromkeys([*ours.splits, *theirs.splits]))
     ours_grid, theirs_grid = (scores_grid(side, tasks, splits, side.value) for side in (ours, theirs))
-    usable = ~np.isnan(ours_grid) & (theirs_grid > 0)
+    least = {task.task: np.inf if task.constant else ROUNDING * task.size for task in support}
+    floor = np.array([least.get(name, 0.0) for name in tasks])[:, None]
+    usable = ~np.isnan(ours_grid) & (theirs_grid > floor)
     relative = np.divide(theirs_grid - ours_grid, theirs_grid, out=np.zeros(usable.shape), where=usable)
     count = usable.sum(0)
     some = count > 0
@@ -103,4 +115,5 @@ def delta_m(
     overlap = ratio if ratio is not None else split_ratio(scores, method, splits)
     value, low, high, p = corrected_interval(values, overlap, level)
     named = {name: float(v) for name, v in zip(np.array(splits, dtype=object)[some], values, strict=True)}
-    return DeltaM(method, baseline, metric, value, low, high, p, named, len(values), int((~usable).sum()))
+    without = tuple(name for name, used in zip(tasks, np.asarray(usable.any(1)), strict=True) if not used)
+    return DeltaM(method, baseline, metric, value, low, high, p, named, len(values), int((~usable).sum()), without)

@@ -29,7 +29,8 @@ def corrected_interval(
     Returns
     -------
     mean, low, high, p : float
-        Ends and p are NaN for J < 2.
+        Ends and p are NaN for J < 2, and where the differences are equal but not 0: that they do not vary is luck,
+        not certainty.
 
     Examples
     --------
@@ -45,10 +46,15 @@ def corrected_interval(
 
 
 def t_interval(mean: float, error: float, freedom: float, level: float) -> tuple[float, float, float]:
-    """Ends of the t interval and the two-sided p; without any error p is 1 at 0 and 0 elsewhere."""
+    """Ends of the t interval and the two-sided p; without any error p is 1 at 0, and all are NaN elsewhere.
+
+    That a few numbers are equal (two splits, scores of a few discrete values) is no sign that they do not vary.
+    """
+    if error <= ROUNDING * abs(mean):
+        return (0.0, 0.0, 1.0) if mean == 0 else (np.nan, np.nan, np.nan)
     half = float(stdtrit(freedom, 1 - level / 2)) * error
-    p = 2 * float(stdtr(freedom, -abs(mean) / error)) if error > 0 else float(mean == 0)
-    return mean - half, mean + half, p
+    p = 2 * float(stdtr(freedom, -abs(mean) / error))
+    return float(mean - half), float(mean + half), p
 
 
 def benjamini_hochberg(p: npt.ArrayLike) -> Floats:
