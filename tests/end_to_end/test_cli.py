@@ -278,6 +278,19 @@ def test_tasks_in_columns_with_holes_text_and_missing_inputs(tmp_path, monkeypat
     )
 
 
+def test_one_task_is_told_by_one_metric(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(2)
+    x = random.normal(size=60)
+    write_table({"x": x, "z": random.normal(size=60), "a": x + random.normal(size=60)}, "t.csv")
+    assert run(["init", "t.csv", "-t", "a"]) == 0
+    assert run(["train", "t.yaml", "-o", "data.split.repeats=2"]) == 0
+    for found in RunRecord.load("runs/t/record.json").differences:
+        (task,) = found.tasks
+        assert (task.metric, found.overall.metric) == ("r2", "r2_mean_of_tasks")
+        assert (task.difference, task.verdict) == (found.overall.difference, found.overall.verdict)
+
+
 def test_group_and_time_splits_follow_a_column(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(2)

@@ -385,6 +385,13 @@ def test_one_task_alone_is_a_study_too():
     assert study.tasks == ("y",)
     assert study.singles == ("single", "single_raw")
     assert "1 task" in study.verdict("weak")
+    for repeats in (1, 2):
+        study = compare(RIDGES, X, y, splits=repeats)
+        for method in study.methods:  # one question: the task's answer is the one over all tasks
+            found = study.differences(method)
+            assert found.tasks[0].metric == found.overall.metric == "rmse"
+            assert found.tasks[0].verdict == found.overall.verdict
+            assert found.tasks[0].p == pytest.approx(found.overall.p, nan_ok=True)
 
 
 def test_the_better_single_baseline_is_used():

@@ -31,13 +31,14 @@ def _list(as_json: bool) -> int:
         {"name": name, "better": metric.better, "words": WORDS.get(name, "")} for name, metric in METRICS.items()
     ]
     if as_json:
-        baselines = [{"name": name, "words": words} for name, words in BASELINES.items()]
+        baselines = [{"name": name, "words": baseline.words} for name, baseline in BASELINES.items()]
         show.print_json({"relations": relations, "baselines": baselines, "metrics": metrics})
         return 0
     out = show.results()
     rows = [(fact["name"], fact["formula"], fact["solver"], fact["source"]) for fact in relations]
     out.print(show.table(("relation", "R(W)", "solver", "source"), rows, title="Relations (model.relation)", left=4))
-    out.print(show.table(("baseline", "what it is"), list(BASELINES.items()), title="Baselines (baselines)", left=2))
+    told = [(name, baseline.words) for name, baseline in BASELINES.items()]
+    out.print(show.table(("baseline", "what it is"), told, title="Baselines (baselines)", left=2))
     words = [(metric["name"], metric["better"], metric["words"]) for metric in metrics]
     out.print(show.table(("metric", "better", "what it is"), words, title="Metrics (tasks.NAME.metrics)", left=3))
     show.say("One in full: relatask methods Pairwise. Relations add up: relation: [{name: TraceNorm}, {name: Ridge}]")
@@ -49,7 +50,7 @@ def _one(name: str, as_json: bool) -> int:
     from relatask.study import BASELINES
 
     if name in BASELINES or name in METRICS:
-        words = BASELINES.get(name) or WORDS.get(name, "")
+        words = BASELINES[name].words if name in BASELINES else WORDS.get(name, "")
         if as_json:
             show.print_json({"name": name, "words": words})
         else:

@@ -102,6 +102,7 @@ def summary(study: Any, name: str) -> dict[str, Any]:
         "delta_m": delta.value,
         "delta_m_low": delta.low,
         "delta_m_high": delta.high,
+        "delta_m_without": list(delta.tasks_left_out),
         "helped": found.count("helped"),
         "hurt": found.count("hurt"),
         "no_difference_shown": found.count("no difference shown"),
@@ -164,6 +165,10 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
         show.fitting(header, body, drop=[5, 8, 4, 7, 6], title=describe_splits(loaded.config, problem))
     )
     show.say(f"helped, hurt: of {show.plural(len(problem.names), 'task')}, by {study.metric}, against {study.single}.")
+    without = list(dict.fromkeys(task for row in rows for task in row.get("delta_m_without", ())))
+    if without:
+        count = show.plural(len(without), "task")
+        show.say(f"delta-m leaves out {count} without an error to reduce: {show.listed(without)}.")
     show.say(in_words(study))
     tell_checks(study.checks(), 3)
 

@@ -94,6 +94,8 @@ def run_study(
     metrics = loaded.config.metrics
     metric = next((name for name in metrics if name in PER_TASK), task_metric(metrics[0]))
     overall = next((name for name in metrics if name in OVERALL), overall_metric(metrics[0]))
+    if len(problem.names) == 1:  # one question, so one metric: two could give two answers
+        metric = task_metric(overall)
     live = LiveTable(next(iter(models)), problem.names, metric, overall)
     try:
         with live, coded_warnings():
@@ -187,7 +189,8 @@ def method_words(loaded: Loaded, mains: Sequence[str]) -> dict[str, str]:
 
     model = loaded.config.model
     formula = " + ".join(relation_class(relation.name).formula for relation in model.relation)
-    return {**BASELINES, **dict.fromkeys(mains, f"{formula}; {model.intercept} intercepts")}
+    words = {name: baseline.words for name, baseline in BASELINES.items()}
+    return {**words, **dict.fromkeys(mains, f"{formula}; {model.intercept} intercepts")}
 
 
 def describe_data(loaded: Loaded, problem: Problem, features: Sequence[str], digest: str) -> dict[str, Any]:

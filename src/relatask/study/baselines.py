@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from relatask.notices import InputError
 
-BASELINES: dict[str, str] = {
-    "single": "each task alone: ridge on scaled columns, its strength chosen on training rows",
-    "single_raw": "each task alone: ridge on the columns as they are, its strength chosen on training rows",
-    "pooled": "one ridge model for all tasks",
-    "pooled_slopes": "common slopes with own intercepts: one ridge model, and a level for each task",
+
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline in words, and whether it fits each task alone."""
+
+    words: str
+    alone: bool = False
+
+
+BASELINES: dict[str, Baseline] = {
+    "single": Baseline("each task alone: ridge on scaled columns, its strength chosen on training rows", alone=True),
+    "single_raw": Baseline(
+        "each task alone: ridge on the columns as they are, its strength chosen on training rows", alone=True
+    ),
+    "pooled": Baseline("one ridge model for all tasks"),
+    "pooled_slopes": Baseline("common slopes with own intercepts: one ridge model, and a level for each task"),
 }
-"""Every baseline by name, in words."""
+"""Every baseline by name."""
 
 DEFAULT = tuple(BASELINES)
 """All of them: the verdict compares with the better single-task model, so both scalings of it run."""
 
 
 def is_single(name: str) -> bool:
-    """Whether a baseline fits each task alone."""
-    return name.startswith("single")
+    """Whether a baseline fits each task alone: as `BASELINES` says; one of the user's own, if named "single...".
+
+    Examples
+    --------
+    >>> is_single("single_raw"), is_single("single_forest"), is_single("pooled")
+    (True, True, False)
+    """
+    return BASELINES[name].alone if name in BASELINES else name.startswith("single")
 
 
 def build_baselines(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import re
 import uuid
 import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+import relatask
 from relatask.files import replacing
 from relatask.measure import Note
 
@@ -124,3 +129,31 @@ def fingerprint(*things: Any) -> str:
         return str(joblib.hash(things))
     except (pickle.PicklingError, AttributeError, TypeError):
         return uuid.uuid4().hex
+
+
+def code_of(thing: Any) -> str:
+    """Hash of the files that define the class of a model or an encoder, its base classes, and those of its parameters.
+
+    What those files import is not covered, nor is compiled code. A class that was typed at a prompt has no file: it
+    gets a hash of its own every time.
+    """
+    things = [thing, *(thing.get_params(deep=True).values() if hasattr(thing, "get_params") else ())]
+    files: set[str] = set()
+    try:
+        for kind in {kind for part in things for kind in type(part).__mro__}:
+            with suppress(TypeError):  # built in
+                files.add(inspect.getsourcefile(kind) or "")
+        return _digest(Path(file) for file in files - {""})
+    except OSError:
+        return uuid.uuid4().hex
+
+
+@functools.cache
+def package_code() -> str:
+    """Hash of what computes a cell in this package: relations, linear models, study."""
+    home = Path(relatask.__file__).parent
+    return _digest(file for room in ("relations", "linear", "study") for file in (home / room).rglob("*.py"))
+
+
+def _digest(files: Iterable[Path]) -> str:
+    return hashlib.sha256(b"\0".join(sorted(file.read_bytes() for file in files))).hexdigest()

@@ -19,8 +19,8 @@ from relatask.notices import InputError, RelataskWarning
 from relatask.study.baselines import DEFAULT, build_baselines
 from relatask.study.cells import Cell, Cost, cell_path, load_cell, save_cell
 from relatask.study.fitting import random_states
+from relatask.study.given import given_matrices
 from relatask.study.jobs import CellName, cell_keys, computed
-from relatask.study.matrices import given_matrices
 from relatask.study.problem import Problem, problem
 from relatask.study.splits import Split, Splits, as_splits
 from relatask.study.study import Study
@@ -101,7 +101,9 @@ def compare(
         and scaling as the first multi-task model, and choose their strengths on training rows as it does.
     folder : path, optional
         Where finished cells are kept, under ``cells/``: the same call goes on where it stopped. A cell is computed
-        again when data, model, split or version changed, or its file is damaged.
+        again when data, model, encoder, split, version or code changed, or its file is damaged. The code is that of the
+        files that define the classes of the model, of the encoder and of their parameters, and of this package's
+        relations, linear models and study; not of what else those files import.
     n_jobs : int
         Processes (-1: one a core); the threads inside each are then limited to one.
     progress : callable, optional
@@ -133,7 +135,8 @@ def compare(
     Notes
     -----
     A task without a label in the training rows of a split is left out of that split, in all methods, and counted
-    (RT005).
+    (RT005). Relations among a model's parameters are bound to all tasks first, and then restricted to those that are
+    there (`Relation.among`): what they say of the others stays as it was.
 
     Examples
     --------
@@ -190,7 +193,9 @@ def compare(
     support = _support(data, drawn, train_counts)
     _say_once(ordered, support)
     metric = "rmse" if "rmse" in names else task_metric(names[0])
-    best = "explained_variance_within" if data.codes is not None or data.n_tasks == 1 else "r2_mean_of_tasks"
+    best = "explained_variance_within" if data.codes is not None else "r2_mean_of_tasks"
+    if data.n_tasks == 1:  # one question, so one metric: two could give two answers
+        best = overall_metric(metric)
     overall = best if best in names else next((name for name in names if name in OVERALL), overall_metric(metric))
     return Study(
         scores=Scores.concat([tables[name] for name in wanted]),
@@ -258,7 +263,7 @@ def _support(
     scored = (train > 0) & (test > 0)
     least_train, least_test = (np.where(scored, side, np.iinfo(np.int64).max).min(0) for side in (train, test))
     some = np.asarray(scored.any(0))
-    total, constant = data.counts(np.arange(data.n_rows)), data.constant()
+    total, (low, high) = data.counts(np.arange(data.n_rows)), data.ranges()
     return tuple(
         Support(
             task=name,
@@ -267,7 +272,8 @@ def _support(
             min_test=int(least_test[k]) if some[k] else 0,
             absent=int((train[:, k] == 0).sum()),
             untested=int(((test[:, k] == 0) & (train[:, k] > 0)).sum()),
-            constant=bool(constant[k]),
+            constant=bool(low[k] == high[k]),
+            size=float(max(-low[k], high[k])),
         )
         for k, name in enumerate(data.names)
     )

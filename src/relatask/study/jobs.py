@@ -10,8 +10,9 @@ import joblib
 import numpy as np
 
 import relatask
-from relatask.study.cells import Cell, fingerprint
-from relatask.study.fitting import fit_cell
+from relatask.study.cells import Cell, code_of, fingerprint, package_code
+from relatask.study.fitting import fit_cell, takes
+from relatask.study.given import restricted
 from relatask.study.problem import Problem, take
 from relatask.study.splits import Split
 
@@ -25,9 +26,10 @@ CellName = tuple[str, str, int]
 def cell_keys(
     data: Problem, encode: Any, methods: Mapping[str, Any], drawn: list[Split], wanted: list[CellName]
 ) -> dict[CellName, str]:
-    """Hash what each cell depends on: data, encoding, model, rows of the split, seed, and the version."""
-    whole = fingerprint(FORMAT, relatask.__version__, data.X, data.y, data.tasks, data.weight, encode)
-    of_method = {name: fingerprint(type(model).__qualname__, model) for name, model in methods.items()}
+    """Hash what each cell depends on: data, encoding, model, rows of the split, seed, the version and the code."""
+    ours = (FORMAT, relatask.__version__, package_code())
+    whole = fingerprint(*ours, data.X, data.y, data.tasks, data.weight, encode, code_of(encode))
+    of_method = {name: fingerprint(type(model).__qualname__, model, code_of(model)) for name, model in methods.items()}
     of_split = {split.name: fingerprint(split.train, split.test) for split in drawn}
     return {
         (split, name, seed): fingerprint(whole, of_method[name], of_split[split], seed) for split, name, seed in wanted
@@ -70,5 +72,11 @@ def _jobs(
             codes = data.codes[split.test]
         weight = None if data.weight is None else data.weight[split.train]
         train, test = (X_train, data.y[split.train], tasks[0], weight), (X_test, y_test, tasks[1])
+        kept = np.flatnonzero(data.counts(split.train))
+        models = {name: methods[name] for name in dict(todo)}
+        for name, model in models.items():
+            # A model gets columns without their names, so its relation must know them before.
+            if data.y.ndim == 2 or (len(kept) < data.n_tasks and takes(model, "fit", "tasks")):
+                models[name] = restricted(model, data.labels, kept)
         for name, seed in todo:
-            yield name, split.name, seed, methods[name], train, test, codes, split.test
+            yield name, split.name, seed, models[name], train, test, codes, split.test

@@ -72,16 +72,16 @@ class Problem:
             return np.bincount(self.codes[rows][~np.isnan(self.y[rows])], minlength=self.n_tasks)
         return (~np.isnan(self.y[rows].reshape(len(rows), -1))).sum(0)
 
-    def constant(self) -> npt.NDArray[np.bool_]:
-        """Whether all observed labels of a task are equal: (t,)."""
+    def ranges(self) -> tuple[Floats, Floats]:
+        """Lowest and highest observed label of each task: two (t,)."""
         if self.codes is None:
             columns = self.y.reshape(self.n_rows, -1)
-            return np.array([len(np.unique(column[~np.isnan(column)])) <= 1 for column in columns.T])
+            return np.nanmin(columns, 0), np.nanmax(columns, 0)
         seen = ~np.isnan(self.y)
         low, high = np.full(self.n_tasks, np.inf), np.full(self.n_tasks, -np.inf)
         np.minimum.at(low, self.codes[seen], self.y[seen])
         np.maximum.at(high, self.codes[seen], self.y[seen])
-        return high <= low
+        return low, high
 
 
 def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Problem:

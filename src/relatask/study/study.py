@@ -29,9 +29,9 @@ from relatask.measure import (
 )
 from relatask.measure.differences import scores_of
 from relatask.notices import InputError
-from relatask.study.baselines import is_single
+from relatask.study.baselines import BASELINES, is_single
 from relatask.study.cells import Cell, Cost
-from relatask.study.matrices import Kind
+from relatask.study.given import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +82,13 @@ class Study:
 
     @property
     def singles(self) -> tuple[str, ...]:
-        """The baselines that fit each task alone, also a model of the user's that has such a baseline's name."""
-        return tuple(name for name in self.baselines if is_single(name))
+        """What fits each task alone: baselines, and a model of the user's that took such a baseline's name."""
+        ours = [name for name in self.models if name in BASELINES and is_single(name)]
+        return (*ours, *(name for name in self.baselines if is_single(name)))
 
     @property
     def single(self) -> str:
-        """The better single-task baseline overall.
+        """The better one of `singles` overall.
 
         Raises
         ------
@@ -109,7 +110,8 @@ class Study:
     def overall(self) -> str:
         """The metric over all tasks that the verdict tells.
 
-        Explained variance within tasks for groups; the mean r2 of the tasks for columns, whose units may differ.
+        Explained variance within tasks for groups; the mean r2 of the tasks for columns, whose units may differ; for
+        one task, `metric`.
         """
         return str(self.settings["overall"])
 
@@ -148,6 +150,7 @@ class Study:
             ours.code,
             self.tasks,
             metric,
+            rows=ours.row,
             method=method,
             baseline=baseline,
             overall=overall,
@@ -160,14 +163,15 @@ class Study:
         return next(cell for cell in self.cells if cell.method == method)
 
     def delta_m(self, method: str, baseline: str | None = None, metric: str = "rmse") -> DeltaM:
-        """Mean over tasks of the relative reduction of the error; positive is better."""
-        return delta_m(self.scores, method, baseline if baseline is not None else self.single, metric)
+        """Mean over tasks of the relative reduction of the error; positive is better; constant targets left out."""
+        baseline = baseline if baseline is not None else self.single
+        return delta_m(self.scores, method, baseline, metric, support=self.support)
 
     def verdict(self, method: str | None = None) -> str:
         """Say in words what a method (the first model if None) gained, and what a simpler one gains already."""
         method = method if method is not None else self.models[0]
         others = {"slopes": "pooled_slopes", "pooled": "pooled"}
-        ran = {part: name for part, name in others.items() if name in self.baselines and name != method}
+        ran = {part: name for part, name in others.items() if name in self.methods and name != method}
         found: dict[str, Differences] = {}
         if "slopes" in ran:
             found["slopes"] = self.differences(ran["slopes"])
