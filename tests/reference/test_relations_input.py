@@ -191,3 +191,12 @@ def test_matrices_that_are_singular_only_by_rounding_are_taken() -> None:
     with pytest.raises(InputError, match="jitter="):
         TaskKernel(root @ root.T)
     TaskKernel(root @ root.T, jitter=1e-3)
+
+
+@pytest.mark.parametrize("kind", [Graph, TaskKernel, TaskPrecision, TraceForm])
+def test_a_frame_with_labels_is_not_read_by_position(kind: type) -> None:
+    pandas = pytest.importorskip("pandas")
+    matrix = np.eye(3) + 0.5
+    with pytest.raises(InputError, match=r"rows have labels \('y', 'z', 'x'"):
+        kind(pandas.DataFrame(matrix, index=list("yzx"), columns=list("yzx")))
+    kind(pandas.DataFrame(matrix))

@@ -93,6 +93,12 @@ def symmetric(owner: str, name: str, matrix: Any) -> np.ndarray:
     """Give back a read-only float64 copy of a square, finite, symmetric matrix."""
     if _is_passed("symmetric", matrix):
         return matrix
+    if hasattr(matrix, "index") and hasattr(matrix, "loc") and list(matrix.index) != list(range(len(matrix))):
+        raise InputError(
+            f"{owner}: {name} is a frame whose rows have labels ({', '.join(map(repr, list(matrix.index)[:3]))}, ...), "
+            f"but a matrix is read by position; give {name}.loc[tasks, tasks].to_numpy(), the tasks in their order "
+            "(sorted, for groups)."
+        )
     try:
         dense = np.array(_filled(matrix), dtype=np.float64)
     except (TypeError, ValueError) as error:
