@@ -17,6 +17,8 @@ from relatask.linear.solvers.certificate import Objective, relative_gap
 RELAX = 1.6
 CHECK = 10
 """Iterations between two certificates, and between two looks at the step."""
+EARLY = (2, 4, 7)
+"""Iterations of a first look: along a path, begun where the last strength ended, a few are often enough."""
 FAR = 5.0
 """The step is changed where the relative residuals are further apart than this."""
 SETTLE = 200
@@ -63,7 +65,7 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
                 v = rho * precision.solve(rho, relaxed)
             change += float(np.vdot(v - V[i], v - V[i]))
             V[i], U[i] = v, relaxed - v
-        if iteration % CHECK and iteration != max_iter:
+        if iteration % CHECK and iteration not in EARLY and iteration != max_iter:
             continue
         duals = [rho * u for u in U]
         norm_duals = duals[: len(objective.norms)]
@@ -78,7 +80,7 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
         gap = relative_gap(best_value, best_bound)
         if gap <= tol:
             break
-        if iteration > SETTLE and iteration % (10 * CHECK):
+        if iteration % (CHECK if iteration <= SETTLE else 10 * CHECK):
             continue
         factor = _adapt(W, V, U, np.sqrt(change), parts)
         if factor != 1.0:
