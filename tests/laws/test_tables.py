@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relatask.data import read_table, write_table
-from relatask.data.table import MISSING
+from relatask.data.delimited import MISSING
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=8)
 NAMES = st.lists(WORDS, min_size=2, max_size=4, unique=True)
@@ -24,7 +24,7 @@ def tables(draw: st.DrawFn) -> pa.Table:
     n = draw(st.integers(1, 5))
     columns = {}
     for name in names:
-        # A letter in front: text such as "007" or "true" is rightly read as a number or a truth value.
+        # A letter in front: text such as "7" or "true" is rightly read as a number or a truth value.
         text = st.none() | WORDS.map(lambda word: f"w{word}").filter(lambda word: word not in MISSING)
         kind, values = draw(st.sampled_from([(pa.float64(), FLOATS), (pa.string(), text)]))
         columns[name] = pa.array(draw(st.lists(values, min_size=n, max_size=n)), kind)

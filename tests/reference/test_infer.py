@@ -91,7 +91,7 @@ def test_leaks() -> None:
         (["y"], "groop", "task column 'groop' is not in the table; did you mean 'group'"),
         (["y"], "sold", r"task column 'sold' has no value in 10 rows \(the first is row 3\)"),
         (["y"], "x", "task column 'x' holds numbers that are not whole"),
-        (["colour"], "group", "target 'colour' holds text; with a task column numbers are expected"),
+        (["colour"], "group", "target 'colour' holds text, for example 'red' in row 1; numbers are expected"),
     ],
 )
 def test_refused(targets: list[str], by: str | None, message: str) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from relatask.data import as_table, read_table, write_table
+from relatask.data import as_table, infer, read_table, reading_notes, write_table
 from relatask.notices import InputError
 
 
@@ -116,3 +116,51 @@ def test_frames_of_other_libraries() -> None:
 def test_categories_are_written_as_text(tmp_path: Path) -> None:
     frame = pd.DataFrame({"c": pd.Categorical(["x", "y", "x"])})
     assert read_table(write_table(frame, tmp_path / "t.csv")).to_pydict() == {"c": ["x", "y", "x"]}
+
+
+def test_codes_with_leading_zeros_stay_text(tmp_path: Path) -> None:
+    text = "id,n,half,below,pad\n01,0,0.5,-0.5,1\n1,10,0.25,-0.25,\n007,20,1,3,02\n"
+    table = read_table(write(tmp_path, "t.csv", text))
+    assert table.column("id").to_pylist() == ["01", "1", "007"]
+    assert table.column("pad").to_pylist() == ["1", None, "02"]
+    assert table.column("n").to_pylist() == [0, 10, 20]
+    assert table.column("half").to_pylist() == [0.5, 0.25, 1.0]
+    assert table.column("below").to_pylist() == [-0.5, -0.25, 3.0]
+    assert reading_notes(table) == ("leading zeros (as in 007): read as text, not as numbers: 'id', 'pad'",)
+
+
+def test_tasks_that_differ_in_a_leading_zero_do_not_merge(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", "g,x,y\n" + "".join(f"{'01' if i % 2 else '1'},{i},{i * i}\n" for i in range(20)))
+    assert [task.name for task in infer(read_table(path), ["y"], by="g").tasks] == ["01", "1"]
+
+
+def test_a_leading_zero_far_down_and_in_quotes_is_seen(tmp_path: Path) -> None:
+    rows = "".join(f"{i + 10},1\n" for i in range(700_000))
+    assert read_table(write(tmp_path, "t.csv", f'a,b\n{rows}"0012",1\n')).column("a").to_pylist()[-1] == "0012"
+    packed = write(tmp_path, "t.csv.gz", gzip.compress(f"a;b\n{rows.replace(',', ';')}0012;1\n".encode()))
+    assert read_table(packed).column("a").to_pylist()[-1] == "0012"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;b\n1,5;2\n2;3\n-0,25;4\n", {"a": [1.5, 2.0, -0.25], "b": [2, 3, 4]}),
+        ("a;b\n1,5;2.5\n2;3\n", {"a": ["1,5", "2"], "b": [2.5, 3.0]}),  # points and commas: nobody can say
+        ('a,b\n"1,5",2\n"2",3\n', {"a": ["1,5", "2"], "b": [2, 3]}),
+        ("a;b\n1,5;2\nx;3\n", {"a": ["1,5", "x"], "b": [2, 3]}),
+    ],
+)
+def test_decimal_commas_between_semicolons(tmp_path: Path, text: str, expected: dict[str, list[object]]) -> None:
+    table = read_table(write(tmp_path, "t.csv", text))
+    assert table.to_pydict() == expected
+    assert bool(reading_notes(table)) == (expected["a"][0] == 1.5)
+
+
+def test_a_target_of_text_shows_a_cell_and_a_remedy() -> None:
+    city = ["a", "b"] * 5
+    with pytest.raises(InputError, match=r"'1,5' in row 1.*decimal comma"):
+        infer({"y": ["1,5"] * 10, "c": city}, ["y"], by="c")
+    with pytest.raises(InputError, match=r"'007' in row 2.*leading zero"):
+        infer({"y": ["1", "007"] * 5, "c": city}, ["y"], by="c")
+    with pytest.raises(InputError, match=r"'high' in row 2"):
+        infer({"y": ["1", "high"] * 5, "c": city}, ["y"], by="c")

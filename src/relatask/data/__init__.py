@@ -1,6 +1,7 @@
 """Tables, encoders and loaders of public data sets of many related tasks."""
 
 from relatask.data.dataset import Dataset
+from relatask.data.delimited import reading_notes
 from relatask.data.encode import TableEncoder
 from relatask.data.entry import Entry
 from relatask.data.fetch import cache_folder
@@ -20,6 +21,7 @@ __all__ = [
     "load",
     "options_of",
     "read_table",
+    "reading_notes",
     "task_labels",
     "write_table",
 ]

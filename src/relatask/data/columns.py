@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relatask.notices import InputError
+
+_CODE = re.compile(r"\s*0[0-9]")
+_COMMA = re.compile(r"[+-]?[0-9.]*,[0-9]+")
 
 
 def kind_of(column: pa.ChunkedArray) -> str:
@@ -84,6 +88,30 @@ def texts(table: pa.Table, name: str) -> tuple[list[str | None], npt.NDArray[np.
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.intp)
+
+
+def text_cell(table: pa.Table, name: str) -> str:
+    """End a sentence on a column that should hold numbers: a cell that is text, and what to do about it."""
+    cells = [
+        (row, str(value)) for row, value in enumerate(plain(table.column(name)).to_pylist(), 1) if value is not None
+    ]
+    bad = [(row, value) for row, value in cells if not _is_number(value)]
+    row, value = (bad or [cell for cell in cells if _CODE.match(cell[1])] or cells)[0]
+    if not bad:
+        why = "A column with leading zeros is read as text, for codes such as 007: write its numbers without them."
+    elif _COMMA.fullmatch(value.strip()):
+        why = "If that is a decimal comma, write decimal points, or part the cells by semicolons."
+    else:
+        why = "Correct such cells, or leave them empty for a missing value."
+    return f"for example {value[:60]!r} in row {row}; numbers are expected. {why}"
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _fits(values: Any) -> bool:

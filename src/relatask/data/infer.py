@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relatask.data.columns import kind_of, numbers, texts
+from relatask.data.columns import kind_of, numbers, text_cell, texts
 from relatask.data.encode import is_id_like
 from relatask.data.table import as_table, need_columns, shorten
 from relatask.notices import InputError
@@ -218,7 +218,7 @@ def _facts(name: Any, values: npt.NDArray[np.float64]) -> TaskFacts:
 def _groups(table: pa.Table, target: str, by: str) -> list[TaskFacts]:
     labels = task_labels(table, by)
     if kind_of(table.column(target)) == "text":
-        raise InputError(f"target {target!r} holds text; with a task column numbers are expected.")
+        raise InputError(f"target {target!r} holds text, {text_cell(table, target)}")
     values = numbers(table, target)
     names, codes = np.unique(labels, return_inverse=True)
     order = np.argsort(codes, kind="stable")

@@ -15,11 +15,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from relatask.data.columns import plain
+from relatask.data.delimited import first_line, read_csv
 from relatask.files import replacing
 from relatask.notices import InputError
 
-MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "?")
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
@@ -28,7 +27,8 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
     """Read a CSV, TSV or Parquet file.
 
     The delimiter of a CSV file (comma, semicolon or tab) is taken from its first line. Empty cells and the words in
-    `MISSING` are missing values.
+    `MISSING` are missing values. A column with a leading zero in any cell (01, 007) holds codes and stays text. Between
+    semicolons decimal commas are read where every number of the file has one. `reading_notes` says so of a table.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
     file = Path(path)
     _check_present(file)
     kind = _kind(file)
-    table = _read_parquet(file) if kind == "parquet" else _read_csv(file)
+    table = _read_parquet(file) if kind == "parquet" else read_csv(file)
     _check_names(table.column_names, file)
     if table.num_rows == 0:
         raise InputError(f"{file}: the file has column names and no rows. Give a table with at least one row.")
@@ -66,7 +66,7 @@ def read_table(path: str | os.PathLike[str]) -> pa.Table:
 
 def read_csv_columns(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read a delimited file of any ending into numpy columns; missing values are NaN, in text None."""
-    table = _read_csv(Path(path))
+    table = read_csv(Path(path))
     return {name: table.column(name).to_numpy() for name in table.column_names}
 
 
@@ -106,7 +106,7 @@ def write_table(table: pa.Table, path: str | os.PathLike[str]) -> Path:
         with replacing(file) as part:
             _write(content, part, kind, compressed=".gz" in file.suffixes)
     except pa.ArrowException as error:
-        raise InputError(f"{file}: the table cannot be written as {kind}: {_first_line(error)}.") from None
+        raise InputError(f"{file}: the table cannot be written as {kind}: {first_line(error)}.") from None
     except OSError as error:
         raise InputError(f"{file}: cannot be written ({error.strerror}). Choose another folder.") from None
     return file
@@ -217,58 +217,6 @@ def _read_parquet(file: Path) -> pa.Table:
         return pa.parquet.ParquetFile(file).read()
     except (pa.ArrowException, OSError) as error:
         raise InputError(
-            f"{file}: this is not a whole Parquet file (cut short, or another format): {_first_line(error)}. "
+            f"{file}: this is not a whole Parquet file (cut short, or another format): {first_line(error)}. "
             "Write or copy it again."
         ) from None
-
-
-def _read_csv(file: Path) -> pa.Table:
-    try:
-        with pa.input_stream(str(file), compression="detect") as stream:
-            head = stream.read(1 << 16)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{file}: cannot be read: {_first_line(error)}.") from None
-    if not head.removeprefix(b"\xef\xbb\xbf").strip():
-        raise InputError(f"{file}: the file is empty.")
-    delimiter = _delimiter(file, head)
-    ragged: list[Any] = []
-
-    def note(row: Any) -> str:
-        ragged.append(row)
-        return "error"
-
-    try:
-        # One block at a time: with threads pyarrow does not know the number of a bad row.
-        table = pa.csv.read_csv(
-            str(file),
-            read_options=pa.csv.ReadOptions(use_threads=False),
-            parse_options=pa.csv.ParseOptions(delimiter=delimiter, invalid_row_handler=note),
-            convert_options=pa.csv.ConvertOptions(null_values=list(MISSING), strings_can_be_null=True),
-        )
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        if ragged:
-            row = ragged[0]
-            line = f"line {row.number}" if row.number is not None else f"the line {row.text[:60]!r}"
-            raise InputError(
-                f"{file}: {line} has {row.actual_columns} cells and the header has {row.expected_columns} "
-                f"(delimiter: {DELIMITERS[delimiter]}). Quote cells that hold the delimiter, or repair the line."
-            ) from None
-        advice = " Save it as UTF-8." if "UTF8" in str(error) else ""
-        raise InputError(f"{file}: cannot be read as CSV: {_first_line(error)}.{advice}") from None
-    undecoded = [field.name for field in table.schema if pa.types.is_binary(field.type)]
-    if undecoded:
-        raise InputError(f"{file}: column {undecoded[0]!r} holds text that is not UTF-8. Save the file as UTF-8.")
-    return table
-
-
-def _delimiter(file: Path, head: bytes) -> str:
-    """Give the delimiter that stands most often in the header, outside quotes."""
-    if ".tsv" in file.suffixes:
-        return "\t"
-    header = head.splitlines()[0].decode("utf-8", errors="replace")
-    bare = "".join(header.split('"')[::2])
-    return max(DELIMITERS, key=bare.count)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
