@@ -16,6 +16,7 @@ from relatask.cli.config import (
     RelationConfig,
     RunConfig,
 )
+from relatask.cli.matrix import read_matrix
 from relatask.cli.problem import Problem
 from relatask.notices import InputError
 
@@ -220,38 +221,10 @@ def _matrix(value: Any, folder: Path, name: str, tasks: Sequence[Any]) -> Any:
     import numpy as np
 
     if isinstance(value, str) and re.search(r"\.(csv|tsv|txt|parquet|pq)$", value, flags=re.IGNORECASE):
-        return _read_matrix(folder / value, name, tasks)
+        return read_matrix(folder / value, name, tasks)
     if isinstance(value, (list, tuple)) and value and all(isinstance(row, (list, tuple)) for row in value):
         numbers = all(isinstance(cell, (int, float)) for row in value for cell in row)
         if numbers and len({len(row) for row in value}) == 1 and len(value) == len(value[0]):
             return np.asarray(value, dtype=float)
         return [tuple(row) for row in value]
     return value
-
-
-def _read_matrix(path: Path, name: str, tasks: Sequence[Any]) -> Any:
-    """Read a square matrix, in the order of `tasks` where its rows are named, or edges in two or three columns."""
-    import numpy as np
-
-    from relatask.data import read_table
-
-    table = read_table(path)
-    rows, columns = table.num_rows, table.column_names
-    if len(columns) == rows:
-        return np.column_stack([table.column(label).to_numpy() for label in columns]).astype(float)
-    if len(columns) == rows + 1:  # the first column names the tasks, and so does the header
-        labels = [str(label) for label in table.column(0).to_pylist()]
-        order = [str(task) for task in tasks]
-        if sorted(labels) != sorted(order) or sorted(columns[1:]) != sorted(order):
-            raise InputError(
-                f"{name}: {path} names the tasks {labels[:3]} ... in its first column and {columns[1:4]} ... in its "
-                f"header; expected the tasks {order[:3]} ... ({len(order)} of them) in both."
-            )
-        matrix = np.column_stack([table.column(label).to_numpy() for label in order]).astype(float)
-        return matrix[[labels.index(label) for label in order]]
-    if len(columns) in (2, 3):
-        return [tuple(row.values()) for row in table.to_pylist()]
-    raise InputError(
-        f"{name}: {path} has {rows} rows below its header and {len(columns)} columns; expected a square matrix "
-        "(a first column of task names is allowed), or edges in two or three columns (task, task, weight)."
-    )

@@ -163,6 +163,11 @@ def listed(names: Sequence[Any], most: int = 6) -> str:
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def quoted(names: Sequence[Any], most: int = 6) -> str:
+    """Return the first names in quotes, so that one which holds a comma stays one, and how many more there are."""
+    return listed([repr(name) if isinstance(name, str) else name for name in names], most)
+
+
 @contextmanager
 def plain_warnings() -> Iterator[None]:
     """Show coded warnings as one line on stderr, each once; what libraries below murmur is not shown."""
