@@ -30,6 +30,8 @@ SPAN = 1e4
 """A quadratic's strengths reach from the trace-matched one / SPAN to the same * SPAN."""
 DEPTH = 1e-4
 """A norm's strengths reach from the null strength down to this share of it."""
+PATH_TOL = 5e-5
+"""Norms along a path are solved to this gap: it chooses a strength, which is then fitted to the model's own."""
 CHUNK = 4e7
 """Numbers held at once by the factors of a path."""
 
@@ -192,7 +194,7 @@ def solve_path(
     found: list[Array] = []
     for r in reversed(relations):
         solution, start = solve(
-            problem, r, solver=model.solver, tol=max(model.tol, 1e-4), max_iter=model.max_iter, start=start
+            problem, r, solver=model.solver, tol=max(model.tol, PATH_TOL), max_iter=model.max_iter, start=start
         )
         found.append(solution.W)
     return found[::-1]
