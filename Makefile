@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-run
 
-.PHONY: demo test lint types contracts pytest slow bench clean
+.PHONY: demo test lint types contracts pytest bench clean
 
 demo: $(VENV)/base.stamp  ## install, then table -> configuration -> report on real data
 	@mkdir -p $(DEMO)
@@ -25,10 +25,7 @@ contracts: $(VENV)/test.stamp
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto -m "not slow"
-
-slow: $(VENV)/test.stamp  ## the long runs on real data, their figures written to docs/results
-	$(BIN)/python -m pytest -m slow -s
+	$(BIN)/python -m pytest -n auto
 
 bench: $(VENV)/test.stamp  ## ratios against peers and recorded results
 	$(BIN)/python -m benchmarks.linear
