@@ -31,6 +31,12 @@ def world(tmp_path_factory):
     write_table({**good, "score": ["high"] * 60}, folder / "words.csv")
     write_table({**good, "school": np.where(first, 9, school)}, folder / "foreign.csv")
     write_table({**good, "x": ["text"] * 60}, folder / "text_x.csv")
+    site = [None, None] + ["u", "v"] * 29
+    write_table({**good, "site": site}, folder / "holes_group.parquet")
+    write_table({**good, "when": np.where(first, np.nan, np.arange(60))}, folder / "holes_time.parquet")
+    write_table({**good, "when": [f"{k % 28 + 1:02}/02/2024" for k in range(60)]}, folder / "text_time.csv")
+    write_table({**good, "city": ["(all tasks)", "b"] * 30}, folder / "all_tasks.csv")
+    write_table({**good, "school": ["Rome, IT", 'O"slo'] * 30}, folder / "cities.csv")
     write_table({"a": [1.0, 0.0], "b": [0.0, 1.0]}, folder / "two.csv")
     (folder / "ragged.csv").write_text("a,b,y\n1,2,3\n1,2\n")
     (folder / "twice.csv").write_text("a,a,y\n1,2,3\n")
@@ -45,6 +51,14 @@ def world(tmp_path_factory):
         text = (folder / "good.yaml").read_text()
         for name in ("inf.parquet", "nan.csv", "empty_y.parquet", "no_labels.csv", "words.csv", "foreign.csv"):
             (folder / f"{name.split('.')[0]}.yaml").write_text(text.replace("good.csv", name))
+        for name, kind, column in (("holes_group", "group", "site"), ("holes_time", "time", "when")):
+            split = f"split: {{kind: {kind}, column: {column}}} #"
+            (folder / f"{name}.yaml").write_text(text.replace("split:", split).replace("good.csv", f"{name}.parquet"))
+        by_time = text.replace("split:", "split: {kind: time, column: when} #")
+        (folder / "text_time.yaml").write_text(by_time.replace("good.csv", "text_time.csv"))
+        (folder / "all_tasks.yaml").write_text(
+            text.replace("good.csv", "all_tasks.csv").replace("by: school", "by: city")
+        )
         (folder / "typo.yaml").write_text(text.replace("strength:", "strenght:"))
     return folder
 
@@ -63,7 +77,7 @@ BAD = [
     (["init", "two.csv", "-t", "A"], "no column 'A' (--target). Did you mean a?"),
     (["init", "two.csv", "-t", "a", "--by", "c"], "no column 'c' (--by)"),
     (["init", "whole.parquet", "-t", "score,x", "--by", "school"], "one target is expected"),
-    (["init", "words.csv", "-t", "score", "--output", "w.yaml"], "'high', which is not a number"),
+    (["init", "words.csv", "-t", "score", "--output", "w.yaml"], "holds text, for example 'high' in row 1"),
     (["init", "good.csv", "-t", "score"], "good.yaml exists already. Give --overwrite"),
     (["init", "two.csv", "-t", "a", "--output", "no/such/two.yaml"], "no such folder"),
     (["init", "two.csv", "-t", "a", "--output", "two.toml"], "ends in .yaml"),
@@ -75,7 +89,7 @@ BAD = [
     (["train", "nan.yaml"], "impute"),
     (["train", "empty_y.yaml"], "'score' has no label"),
     (["train", "no_labels.yaml"], "school = 2: no label"),
-    (["train", "words.yaml"], "not a number"),
+    (["train", "words.yaml"], "numbers are expected"),
     (train("data.path=absent.csv"), "absent.csv: there is no such file"),
     (train("data.by=shool"), "no column 'shool' (data.by). Did you mean school?"),
     (train("tasks={scor: {}}"), "no column 'scor' (tasks). Did you mean score?"),
@@ -83,6 +97,17 @@ BAD = [
     (train("features.include=[score]"), "a target or the task column"),
     (train("features.exclude=['*']"), "no input column is left"),
     (train("features.categorical=[nope]"), "nope"),
+    (train("tasks={}"), "tasks: expected at least one task; got {}"),
+    (train("features.exclude=[x]", "features.categorical=[x]"), "is in the table but not among the inputs"),
+    (train("features.categorical=[nope]"), "no column 'nope' (features.categorical)"),
+    (["check", "holes_group.yaml"], "data.split.column 'site' has 2 empty cells (the first in row 1)"),
+    (["train", "holes_group.yaml"], "data.split.column 'site' has 2 empty cells (the first in row 1)"),
+    (["check", "holes_time.yaml"], "data.split.column 'when' has 1 empty cell (the first in row 1)"),
+    (["check", "text_time.yaml"], "Dates are read where all are written as 2024-03-31"),
+    (["train", "text_time.yaml"], "such as '01/02/2024'"),
+    (["check", "all_tasks.yaml"], "a task is called '(all tasks)'"),
+    (["init", "all_tasks.csv", "-t", "score", "--by", "city", "--output", "a.yaml"], "a task is called '(all tasks)'"),
+    (["predict", "run", "--data", "cities.csv", "-o", "p.csv"], "'Rome, IT': the run was not"),
     (train("model.relation.strength=-1"), "expected a number >= 0"),
     (train("model.relation={name: TaskPrecision, K: [[1, 2, 0], [0, 1, 0], [0, 0, 1]]}"), "symmetric"),
     (train("model.relation={name: TaskPrecision, K: [[1, 2, 0], [2, 1, 0], [0, 0, 1]]}"), "eigenvalue"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from relatask.cli.config import RunConfig
 from relatask.cli.problem import Problem
 from relatask.cli.show import listed, plural
 from relatask.measure import ALL, Check
@@ -45,8 +47,10 @@ def audit(problem: Problem, X: Floats, features: tuple[str, ...], splits: list[A
     """Look at labels, splits and inputs; X (n, d) is encoded, `leaks` are what `relatask.data.infer` found."""
     seen = ~np.isnan(problem.y)
     support = _support(problem, seen, splits)
+    flat, everywhere = _constant(problem)
     problems = [*_few(support), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
-    notes = [*undetermined(problem, X, features), *_units(problem)]
+    problems += flat if everywhere else []
+    notes = [*([] if everywhere else flat), *undetermined(problem, X, features), *_units(problem)]
     if len(splits) == 1:
         notes.append(
             Check(
@@ -95,6 +99,50 @@ def _few(support: list[dict[str, Any]]) -> list[Check]:
     )
     remedy = "They fit and lean on the others; their own verdict will hardly be shown. Collect labels, or merge tasks."
     return [Check("RT005", few[0]["task"] if len(few) == 1 else ALL, message, remedy)]
+
+
+def _constant(problem: Problem) -> tuple[list[Check], bool]:
+    """RT005: tasks whose labels are all equal; and whether that is so in every task."""
+    names = []
+    for k, name in enumerate(problem.names):
+        y = problem.y[:, k] if problem.tasks is None else problem.y[problem.tasks == name]
+        seen = y[~np.isnan(y)]
+        if len(seen) > 1 and (seen == seen[0]).all():
+            names.append(name)
+    if not names:
+        return [], False
+    everywhere = len(names) == len(problem.names)
+    which = "every task" if everywhere else f"{plural(len(names), 'task')} ({listed(names)})"
+    message = f"the labels are constant in {which}: no input can explain them, and shares of variance are undefined."
+    remedy = "Choose another target." if everywhere else "Look whether that is meant; else leave these rows out."
+    return [Check("RT005", str(names[0]) if len(names) == 1 else ALL, message, remedy)], everywhere
+
+
+def alone(problem: Problem, config: RunConfig, folder: Path) -> list[Check]:
+    """Say of a single task that there is nothing to share, and what is fitted then."""
+    if len(problem.names) > 1:
+        return []
+    from relatask.cli.build import build_relation, has_strength, method_name, relation_class
+
+    relations = [
+        relation.model_copy(update={"strength": 1.0}) if has_strength(relation_class(relation.name)) else relation
+        for relation in config.model.relation
+    ]
+    free = float(build_relation(relations, folder, problem.names).value(np.ones((1, 1)))) == 0
+    fitted = (
+        "holds nothing back in one task: the fit is least squares without a penalty"
+        if free
+        else "is a penalty on the coefficients of this task alone"
+    )
+    return [
+        Check(
+            "note",
+            ALL,
+            f"one task only ({listed(problem.names)}), so there is nothing to share; "
+            f"{method_name(config.model)} {fitted}.",
+            "Name more targets, or data.by: the column whose values are the tasks. For one task: relation: Ridge.",
+        )
+    ]
 
 
 def _absent(support: list[dict[str, Any]], n_splits: int) -> list[Check]:

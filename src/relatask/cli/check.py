@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from relatask.cli import show
-from relatask.cli.audit import Audit, audit
+from relatask.cli.audit import Audit, alone, audit
 from relatask.cli.build import build_model, build_splits, describe_splits, make_encoder, method_name
 from relatask.cli.files import check_folder, is_run
 from relatask.cli.loading import Loaded, load
-from relatask.cli.problem import Problem, make_problem
+from relatask.cli.problem import Problem, make_problem, tell_reading
 
 MATRIX = 16
 
@@ -25,6 +25,7 @@ def check(config: Path, overrides: Sequence[str], *, as_json: bool) -> int:
 
     loaded = load(config, overrides)
     table = read_table(loaded.data)
+    tell_reading(table, str(loaded.data))
     problem = make_problem(table, loaded.config, str(loaded.data))
     if not is_run(loaded.folder):
         check_folder(loaded.folder, resume=True, overwrite=False)
@@ -36,6 +37,7 @@ def check(config: Path, overrides: Sequence[str], *, as_json: bool) -> int:
     kept = {*problem.inputs.column_names, *problem.targets}
     leaks = tuple(leak for leak in leaks if leak.column in kept)
     found = audit(problem, X, encoder.feature_names_, splits, leaks)
+    found.notes.extend(alone(problem, loaded.config, loaded.file.parent))
     cost = estimate(loaded, X.shape, len(problem.names), len(splits))
     if as_json:
         show.print_json(
@@ -117,7 +119,8 @@ def _show(
     for item in found.problems:
         show.say(f"{item.code}: {item.message} {item.remedy}", style="yellow")
     if not found.problems:
-        show.say("Nothing stands in the way.", style="green")
+        notes = f"; {show.plural(len(found.notes), 'note')}" if found.notes else ""
+        show.say(f"No problems{notes}.", style="green")
 
 
 def _support_table(found: Audit, most: int = 12) -> Any:

@@ -65,6 +65,9 @@ class TimeSplit(Section):
     k: int = Field(default=5, ge=1, description="splits")
 
 
+SPLITS: dict[str, type[Section]] = {"random": RandomSplit, "kfold": KFoldSplit, "group": GroupSplit, "time": TimeSplit}
+
+
 def _kind(value: Any) -> Any:
     """Return which split is meant; random if nothing is said."""
     return value.get("kind", "random") if isinstance(value, dict) else getattr(value, "kind", "random")

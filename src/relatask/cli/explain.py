@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ValidationError
 
 from relatask.cli.config import RelationConfig, RunConfig
+from relatask.cli.show import listed
 
 EXPECTED = {
     "int_parsing": "a whole number",
@@ -33,7 +34,7 @@ def suggestion(given: str, known: Iterable[str], prefix: str = "") -> str:
     near = difflib.get_close_matches(given.lower(), lowered, n=1, cutoff=0.6)
     if near:
         return f" Did you mean {prefix}{lowered[near[0]]}?"
-    return f" Expected one of: {', '.join(known)}." if known else ""
+    return f" Expected one of: {listed(known, 20)}." if known else ""
 
 
 def explain(error: ValidationError, raw: dict[str, Any]) -> list[str]:
@@ -76,6 +77,8 @@ def _explain_one(item: Any, raw: dict[str, Any]) -> tuple[str, str]:
         choices = [text.strip(" '") for text in item["ctx"]["expected"].replace(" or ", ",").split(",")]
         near = suggestion(given, choices) if len(choices) > 1 else ""
         return dotted, f"expected {item['ctx']['expected']}; got {given!r}{'.' + near if 'Did' in near else ''}"
+    if kind == "too_short":
+        return dotted, f"expected at least one {dotted.rpartition('.')[2].removesuffix('s') or 'entry'}; got {given!r}"
     limits = item.get("ctx", {})
     for bound, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
         if bound in limits:

@@ -15,7 +15,7 @@ from relatask.cli import show
 from relatask.cli.config import RunConfig
 from relatask.cli.files import refuse_existing, write_text
 from relatask.cli.loading import names_in
-from relatask.cli.problem import Problem, make_problem, need
+from relatask.cli.problem import Problem, make_problem, need, tell_reading
 from relatask.notices import InputError
 
 FEW = 5
@@ -42,6 +42,7 @@ def init(
     if not targets:
         raise InputError("--target: expected the column to predict, for example --target score")
     table = read_table(data)
+    tell_reading(table, str(data))
     targets = names_in(targets, table.column_names)
     if by is not None and len(targets) > 1:
         raise InputError(

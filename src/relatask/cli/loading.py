@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from relatask.cli.config import RunConfig
+from relatask.cli.config import SPLITS, RunConfig
 from relatask.cli.explain import explain
 from relatask.notices import InputError
 
@@ -115,6 +115,8 @@ def override(raw: dict[str, Any], text: str) -> None:
             path = ".".join([*parents, last][:depth])
             raise InputError(f"-o {text}: {path} is {here!r}, which has no key {part!r}.")
         if depth == len(parents):
+            if [*parents, last] == ["data", "split", "kind"] and isinstance(here, dict):
+                _change_kind(here, new)
             here[index] = new
             return
         if isinstance(here, dict) and isinstance(here.get(index), str) and index == "relation":
@@ -122,6 +124,16 @@ def override(raw: dict[str, Any], text: str) -> None:
         if isinstance(here, dict) and here.get(index) is None:
             here[index] = {}
         here = here[index]
+
+
+def _change_kind(split: dict[str, Any], kind: Any) -> None:
+    """Drop what belonged to the former kind of split; repeats of random splits are no repeats of folds."""
+    former, new = (SPLITS.get(name) for name in (split.get("kind", "random"), kind))
+    if former is None or new is None or former is new:
+        return
+    for key in [key for key in split if key in former.model_fields]:
+        if key not in new.model_fields or key == "repeats":
+            del split[key]
 
 
 def parse(raw: dict[str, Any], source: str) -> RunConfig:

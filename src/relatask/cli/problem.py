@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relatask.cli.config import RunConfig
+from relatask.cli.config import RunConfig, TimeSplit
 from relatask.cli.loading import Loaded
-from relatask.cli.show import listed
+from relatask.cli.show import listed, note, plural
+from relatask.measure import ALL
 from relatask.notices import InputError
 
 
@@ -44,12 +45,23 @@ def read_problem(loaded: Loaded) -> Problem:
     """Read the table that a configuration names, and take it apart."""
     from relatask.data import read_table
 
-    return make_problem(read_table(loaded.data), loaded.config, str(loaded.data))
+    table = read_table(loaded.data)
+    tell_reading(table, str(loaded.data))
+    return make_problem(table, loaded.config, str(loaded.data))
+
+
+def tell_reading(table: pa.Table, source: str) -> None:
+    """Say what was not plain about reading a table."""
+    from relatask.data import reading_notes
+
+    for words in reading_notes(table):
+        note(f"{source}: {words}.")
 
 
 def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
     """Take a table apart into inputs, labels and tasks."""
     features = input_columns(table.column_names, config, source)
+    check_categorical(table.column_names, features, config, source)
     need(table, config.targets, source, "tasks")
     y = np.column_stack([label_column(table, name, source) for name in config.targets])
     for name, values in zip(config.targets, y.T, strict=True):
@@ -68,11 +80,36 @@ def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
                 f"{source}: {config.data.by} = {listed(empty)}: no label in {config.targets[0]!r}. "
                 "Remove these rows, or give at least one label to each task."
             )
-    column = config.split_column
-    if column is not None:
-        need(table, (column,), source, "data.split.column")
-    along = None if column is None else np.asarray(table.column(column).to_pylist())
-    return Problem(table.select(features), y, tasks, names, config.targets, along)
+    if ALL in map(str, names):
+        raise InputError(f"{source}: a task is called {ALL!r}, which means all tasks together here. Rename it.")
+    return Problem(table.select(features), y, tasks, names, config.targets, split_column(table, config, source))
+
+
+def split_column(table: pa.Table, config: RunConfig, source: str) -> np.ndarray | None:
+    """Return the column that splits follow: without empty cells, and for splits in time numbers or dates."""
+    from relatask.data.columns import kind_of, plain
+
+    name = config.split_column
+    if name is None:
+        return None
+    need(table, (name,), source, "data.split.column")
+    column, kind = plain(table.column(name)), kind_of(table.column(name))
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    if column.null_count:
+        first = int(column.is_null().to_numpy().argmax()) + 1
+        raise InputError(
+            f"{source}: data.split.column {name!r} has {plural(column.null_count, 'empty cell')} (the first in row "
+            f"{first}). A row needs a value there to be on one side of a split: fill it in, or remove the row."
+        )
+    if kind == "other" or (kind == "text" and isinstance(config.data.split, TimeSplit)):
+        example = next(iter(column.to_pylist()))
+        raise InputError(
+            f"{source}: data.split.column {name!r} holds {column.type}, such as {example!r:.60}; a split in time needs "
+            "numbers or dates. Text would be put in the order of the alphabet. Dates are read where all are written as "
+            "2024-03-31, 2024-03-31 14:05 or 2024-03-31T14:05:00."
+        )
+    return np.asarray(column.to_pylist())
 
 
 def input_columns(columns: list[str], config: RunConfig, source: str) -> list[str]:
@@ -104,6 +141,21 @@ def input_columns(columns: list[str], config: RunConfig, source: str) -> list[st
     return kept
 
 
+def check_categorical(columns: list[str], features: list[str], config: RunConfig, source: str) -> None:
+    """Raise where features.categorical names a column that is absent, or no input."""
+    from relatask.cli.explain import suggestion
+
+    for name in () if config.features.categorical == "auto" else config.features.categorical:
+        if name in features:
+            continue
+        if name in columns:
+            raise InputError(
+                f"{source}: features.categorical names {name!r}, which is in the table but not among the inputs. "
+                "Add it to features.include (or take it out of features.exclude), or leave it out of categorical."
+            )
+        raise InputError(f"{source}: there is no column {name!r} (features.categorical).{suggestion(name, columns)}")
+
+
 def need(table: pa.Table, names: tuple[str, ...], source: str, key: str) -> None:
     """Raise where a column is absent, with the nearest name there is."""
     from relatask.cli.explain import suggestion
@@ -125,11 +177,11 @@ def label_column(table: pa.Table, name: str, source: str) -> np.ndarray:
         or pa.types.is_boolean(kind)
         or pa.types.is_decimal(kind)
     ):
-        example = next((value for value in column.to_pylist() if not _is_number(value)), None)
-        raise InputError(
-            f"{source}: the target {name!r} holds {example!r}, which is not a number; "
-            "this version trains linear models on numbers. Remove or repair such cells, or choose another target."
-        )
+        from relatask.data.columns import kind_of, text_cell
+
+        if kind_of(column) == "text":
+            raise InputError(f"{source}: the target {name!r} holds text, {text_cell(table, name)}")
+        raise InputError(f"{source}: the target {name!r} holds {kind}; numbers are expected. Choose another target.")
     values = np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), dtype=np.float64)
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
@@ -176,11 +228,3 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return value is None
-    return True

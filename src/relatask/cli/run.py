@@ -135,7 +135,7 @@ def coded_warnings() -> Iterator[None]:
 
 def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> tuple[Any, ...]:
     """Fit on all rows, and write everything that a run folder holds; return what a person should know."""
-    from relatask.cli.audit import undetermined
+    from relatask.cli.audit import alone, undetermined
     from relatask.cli.record import make_record
     from relatask.cli.rerender import write_report
     from relatask.study.baselines import build_baselines
@@ -152,7 +152,11 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
     save_fitted(folder, model, encoder)
     (folder / "baseline").mkdir(exist_ok=True)
     save_fitted(folder / "baseline", single)
-    checks = (*study.checks(), *undetermined(problem, X, encoder.feature_names_))
+    checks = (
+        *study.checks(),
+        *undetermined(problem, X, encoder.feature_names_),
+        *alone(problem, loaded.config, loaded.file.parent),
+    )
     record = make_record(
         loaded,
         problem,

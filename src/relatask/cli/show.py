@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from rich.text import Text
 
 from relatask.notices import RelataskWarning
 
+_PLAIN = re.compile(r"[\w.+()=/*-]+")
 VERDICT_STYLES = {"helped": "green", "hurt": "red", "no difference shown": "dim"}
 
 
@@ -158,14 +160,22 @@ def plural(count: int, word: str) -> str:
 
 
 def listed(names: Sequence[Any], most: int = 6) -> str:
-    """Return the first names and how many more there are."""
-    shown = ", ".join(str(name) for name in names[:most])
+    """Return the first names and how many more there are; in quotes where any is more than one word.
+
+    Examples
+    --------
+    >>> listed(["Oslo", "Bonn"]), listed(["Rome, IT", "Oslo"]), listed([1, 2, 3], 2)
+    ('Oslo, Bonn', "'Rome, IT', 'Oslo'", '1, 2 and 1 more')
+    """
+    plain = all(not isinstance(name, str) or _PLAIN.fullmatch(name) for name in names[:most])
+    shown = ", ".join(str(name) if plain or not isinstance(name, str) else repr(name) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def quoted(names: Sequence[Any], most: int = 6) -> str:
-    """Return the first names in quotes, so that one which holds a comma stays one, and how many more there are."""
-    return listed([repr(name) if isinstance(name, str) else name for name in names], most)
+    """Return the first names, text in quotes, and how many more there are."""
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 @contextmanager

@@ -96,8 +96,11 @@ def text_cell(table: pa.Table, name: str) -> str:
         (row, str(value)) for row, value in enumerate(plain(table.column(name)).to_pylist(), 1) if value is not None
     ]
     bad = [(row, value) for row, value in cells if not _is_number(value)]
-    row, value = (bad or [cell for cell in cells if _CODE.match(cell[1])] or cells)[0]
-    if not bad:
+    coded = [cell for cell in cells if _CODE.match(cell[1])]
+    row, value = (bad or coded or cells)[0]
+    if not bad and not coded:
+        why = "The column is stored as text: store it as numbers."
+    elif not bad:
         why = "A column with leading zeros is read as text, for codes such as 007: write its numbers without them."
     elif _COMMA.fullmatch(value.strip()):
         why = "If that is a decimal comma, write decimal points, or part the cells by semicolons."

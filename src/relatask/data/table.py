@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -176,6 +177,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def shorten(names: Iterable[Any], most: int = 12) -> str:
     """List names in a sentence, the first `most` of them."""
     listed = [str(name) for name in names]
+    if any(re.search(r"[,;'\"]|^$|^ | $", name) for name in listed[:most]):
+        listed = [repr(name) for name in listed]
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
