@@ -8,6 +8,7 @@ from typing import Any
 from relatask.cli import show
 from relatask.cli.build import options_of, relation_class
 from relatask.cli.config import RunConfig
+from relatask.cli.grid import tabular
 
 
 def methods(name: str | None, *, as_json: bool) -> int:
@@ -36,11 +37,11 @@ def _list(as_json: bool) -> int:
         return 0
     out = show.results()
     rows = [(fact["name"], fact["formula"], fact["solver"], fact["source"]) for fact in relations]
-    out.print(show.table(("relation", "R(W)", "solver", "source"), rows, title="Relations (model.relation)", left=4))
+    out.print(tabular(("relation", "R(W)", "solver", "source"), rows, title="Relations (model.relation)", left=4))
     told = [(name, baseline.words) for name, baseline in BASELINES.items()]
-    out.print(show.table(("baseline", "what it is"), told, title="Baselines (baselines)", left=2))
+    out.print(tabular(("baseline", "what it is"), told, title="Baselines (baselines)", left=2))
     words = [(metric["name"], metric["better"], metric["words"]) for metric in metrics]
-    out.print(show.table(("metric", "better", "what it is"), words, title="Metrics (tasks.NAME.metrics)", left=3))
+    out.print(tabular(("metric", "better", "what it is"), words, title="Metrics (tasks.NAME.metrics)", left=3))
     show.say("One in full: relatask methods Pairwise. Relations add up: relation: [{name: TraceNorm}, {name: Ridge}]")
     return 0
 

@@ -13,6 +13,7 @@ from relatask.cli import show
 from relatask.cli.audit import Audit, alone, audit
 from relatask.cli.build import build_model, build_splits, describe_splits, make_encoder, method_name
 from relatask.cli.files import check_folder, is_run
+from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
 from relatask.cli.problem import Problem, make_problem, tell_reading
 
@@ -107,7 +108,7 @@ def _show(
     if found.overlap is not None and len(problem.names) <= MATRIX:
         names = [str(name) for name in problem.names]
         rows = [(name, *[int(n) for n in row]) for name, row in zip(names, found.overlap, strict=True)]
-        out.print(show.table(("rows with both labels", *names), rows))
+        out.print(tabular(("rows with both labels", *names), rows))
     out.print(_support_table(found))
     show.say(
         f"Cost: {cost['methods']} methods x {cost['splits']} splits = {show.plural(cost['fits'], 'fit')}, "
@@ -127,7 +128,7 @@ def _support_table(found: Audit, most: int = 12) -> Any:
     rows = sorted(found.support, key=lambda row: (row["min_train"], row["labels"]))
     shown = rows if len(rows) <= most else rows[:most]
     title = "Labels per task" + (f" ({most} of {len(rows)}, fewest first)" if len(rows) > most else "")
-    return show.table(
+    return tabular(
         ("task", "labels", "fewest in training", "fewest in test"),
         [(row["task"], row["labels"], row["min_train"], row["min_test"]) for row in shown],
         title=title,

@@ -10,6 +10,7 @@ from relatask.cli import show
 from relatask.cli.build import build_model, describe_splits, encoded_names, parse_methods
 from relatask.cli.doctor import environment
 from relatask.cli.files import check_folder, prepare, write_json, write_text
+from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
 from relatask.cli.outcome import points, points_interval, tell_checks
 from relatask.cli.problem import Problem, read_problem, sha256
@@ -142,7 +143,7 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
         f"gain over {study.single}",
         "95% interval",
         "delta-m, %",
-        "95% interval",
+        "95% of delta-m",
         "helped",
         "hurt",
         "per fit",
@@ -161,9 +162,7 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
         )
         for row in sorted(rows, key=lambda row: -row.get("difference", 0))
     ]
-    show.results().print(
-        show.fitting(header, body, drop=[5, 8, 4, 7, 6], title=describe_splits(loaded.config, problem))
-    )
+    show.results().print(tabular(header, body, drop=[5, 8, 4, 7, 6, 3], title=describe_splits(loaded.config, problem)))
     show.say(f"helped, hurt: of {show.plural(len(problem.names), 'task')}, by {study.metric}, against {study.single}.")
     without = list(dict.fromkeys(task for row in rows for task in row.get("delta_m_without", ())))
     if without:

@@ -8,6 +8,7 @@ from typing import Any
 
 from relatask.cli import show
 from relatask.cli.files import refuse_existing
+from relatask.cli.grid import tabular
 from relatask.notices import InputError
 
 
@@ -30,9 +31,7 @@ def _list(as_json: bool) -> int:
         show.print_json([_facts(entry) for entry in entries.values()])
         return 0
     rows = [(e.name, e.tasks, e.rows, e.where or "not here: downloaded on first use") for e in entries.values()]
-    show.results().print(
-        show.table(("name", "tasks", "found in", "rows"), [(a, b, d, c) for a, b, c, d in rows], left=3)
-    )
+    show.results().print(tabular(("name", "tasks", "found in", "rows"), [(a, b, d, c) for a, b, c, d in rows], left=3))
     show.say("One as a table: relatask data NAME --output FILE.csv")
     return 0
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import relatask
 from relatask.cli import show
+from relatask.cli.grid import tabular
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
 OPTIONAL = {
@@ -116,9 +117,9 @@ def _self_test(problems: list[str]) -> dict[str, Any]:
 
 def _show(facts: dict[str, Any]) -> None:
     out = show.results()
-    out.print(show.table(("environment", ""), list(facts["environment"].items()), left=2))
+    out.print(tabular(("environment", ""), list(facts["environment"].items()), left=2))
     rows = [(name, version or "absent", OPTIONAL[name]) for name, version in facts["optional"].items()]
-    out.print(show.table(("optional", "version", "for"), rows, left=3))
+    out.print(tabular(("optional", "version", "for"), rows, left=3))
     show.say(f"Python: {sys.executable}")
     show.say(f"Cache folder: {facts['cache']}")
     where = facts["RELATASK_DATA"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from relatask.cli import show
 from relatask.cli.fitted import load_fitted
+from relatask.cli.grid import tabular
 from relatask.cli.outcome import share
 from relatask.cli.predict import predict_table
 from relatask.cli.problem import label_column, need, sha256
@@ -70,7 +71,7 @@ def _show(run: Path, data: Path, rows: list[dict[str, Any]], samples: int) -> No
         (task, next(row["n"] for row in rows if row["task"] == task), *[_cell(cells.get((task, m))) for m in metrics])
         for task in shown
     ]
-    show.results().print(show.table(columns, body, title=f"{run} on {data}"))
+    show.results().print(tabular(columns, body, title=f"{run} on {data}"))
     if len(shown) < len(tasks):
         show.say(f"{len(tasks) - len(shown)} more tasks: --json prints them all.")
     show.say(f"Intervals: {samples} bootstrap samples of the rows, the model held fixed.")

@@ -14,6 +14,7 @@ import yaml
 from relatask.cli import show
 from relatask.cli.config import RunConfig
 from relatask.cli.files import refuse_existing, write_text
+from relatask.cli.grid import tabular
 from relatask.cli.loading import names_in
 from relatask.cli.problem import Problem, make_problem, need, tell_reading
 from relatask.notices import InputError
@@ -107,7 +108,7 @@ def task_table(rows: list[dict[str, Any]], most: int = 12) -> Any:
     dropped = max(0, len(rows) - most)
     shown = rows if not dropped else [*shown[: most // 2], *shown[-most // 2 :]]
     title = f"{show.plural(len(rows), 'task')}" + (f", the {most // 2} smallest and largest" if dropped else "")
-    return show.table(
+    return tabular(
         ("task", "kind", "labels", "missing", "range", "mean", "sd"),
         [
             (

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from relatask.cli import show
+from relatask.cli.grid import tabular
 from relatask.measure import ALL, METRICS
 
 MANY = 12
@@ -80,7 +81,7 @@ class LiveTable:
         methods = self._methods()
         rows = [(task, *[self._mean(method, task) for method in methods]) for task in self.tasks]
         rows.append((f"all: {self.overall}", *[self._mean(method, ALL) for method in methods]))
-        return show.table((f"{self.metric} so far", *methods), rows)
+        return tabular((f"{self.metric} so far", *methods), rows, console=self.console)
 
     def _by_method(self) -> Any:
         rows = [
@@ -92,7 +93,9 @@ class LiveTable:
             )
             for name in self._methods()
         ]
-        return show.table(("method", "splits", f"{self.overall} so far", "per fit"), rows)
+        return tabular(
+            ("method", "splits", f"{self.overall} so far", "per fit"), rows, drop=(1, 3), console=self.console
+        )
 
     def _extremes(self) -> str:
         sign = METRICS[self.metric].sign

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from relatask.cli import show
+from relatask.cli.grid import tabular
 from relatask.measure import ALL, METRICS, WORDS
 
 MANY = 12
@@ -31,10 +32,10 @@ def overall_table(study: Any, main: str, metrics: tuple[str, ...]) -> Any:
         )
     gain = f"gain over {study.single}"
     last = len(shown) + 3
-    return show.fitting(
+    return tabular(
         ("over all tasks", *[_header(metric) for metric in shown], gain, "95% interval", "per fit"),
         rows,
-        drop=[last, *range(len(shown), 1, -1)],
+        drop=[last, *range(len(shown), 1, -1), last - 1],
         title=f"Mean over {show.plural(len(study.scores.splits), 'split')} (sd)",
     )
 
@@ -46,7 +47,7 @@ def task_table(found: Any) -> Any:
     title = f"{WORDS[found.metric]}, {found.method} against {found.baseline}"
     if len(rows) > MANY:
         title += f": the {MANY // 2} of {len(rows)} tasks that gain most and least"
-    return show.fitting(
+    return tabular(
         ("task", found.baseline, found.method, "gain", "95% interval", "q", "verdict"),
         [
             (
@@ -60,7 +61,7 @@ def task_table(found: Any) -> Any:
             )
             for row in shown
         ],
-        drop=[5, 4],
+        drop=[5, 4, 1, 2],
         title=title,
     )
 

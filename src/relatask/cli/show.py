@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from relatask.notices import RelataskWarning
@@ -70,38 +68,6 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str | None = None, left: int = 1) -> Table:
-    """Return a table of text, numbers or `Text`: the first `left` columns to the left, the others to the right."""
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    cells = [[cell if isinstance(cell, Text) else Text(number(cell)) for cell in row] for row in rows]
-    for position, name in enumerate(columns):
-        words = position < left
-        widest = max((len(row[position]) for row in cells), default=0)
-        # Headers may fold, numbers may not.
-        made.add_column(name, justify="left" if words else "right", min_width=min(widest, 28) if words else widest)
-    for row in cells:
-        made.add_row(*row)
-    return made
-
-
-def fitting(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, drop: Sequence[int], **how: Any) -> Table:
-    """Return a table as wide as the terminal allows: columns leave in the order of `drop` until it fits."""
-    room, gone, out = results().width - 8, list(drop), set[int]()
-    while True:
-        kept = [position for position in range(len(columns)) if position not in out]
-        names, body = [columns[k] for k in kept], [[row[k] for k in kept] for row in rows]
-        if not gone or sum(width + 3 for width in _widths(names, body)) <= room:
-            return table(names, body, **how)
-        out.add(gone.pop(0))
-
-
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
-    """Return the least width of each column: its widest cell, or the longest word of its header."""
-    cells = [[len(cell) if isinstance(cell, Text) else len(number(cell)) for cell in row] for row in rows]
-    heads = [max((len(word) for word in name.split()), default=0) for name in columns]
-    return [max([head, *(row[k] for row in cells)]) for k, head in enumerate(heads)]
 
 
 def number(value: Any, digits: int = 4) -> str:
