@@ -47,3 +47,14 @@ def test_a_wide_terminal_shows_all_and_a_pipe_too():
 
 def test_columns_leave_in_the_order_asked_for():
     assert "No room for: 95% interval, q." in shown(80, drop=(6, 5))
+
+
+@pytest.mark.parametrize("width", range(20, 90))
+def test_headers_take_no_room_from_numbers(width):
+    out = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, highlight=False)
+    row = ("Pairwise (the model)", "44.25 (2.0)", "+4.35", "[-12.4, +21.1]")
+    names = ("over all tasks", "explained variance within, %", "gain over single", "interval")
+    out.print(tabular(names, [row], console=out))
+    text = " ".join(out.file.getvalue().split())
+    for cell, left_out in zip(row[1:], ("explained", "gain", "interval"), strict=True):
+        assert cell in text or left_out in text.partition("No room for:")[2]

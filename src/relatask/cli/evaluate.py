@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,13 @@ from relatask.cli.fitted import load_fitted
 from relatask.cli.grid import tabular
 from relatask.cli.outcome import share
 from relatask.cli.predict import predict_table
-from relatask.cli.problem import label_column, need, sha256
+from relatask.cli.problem import label_column, need
+from relatask.cli.seen import fingerprints, share_seen
 from relatask.notices import InputError
 
 MANY = 40
+FEW_SEEN = 0.02
+"""Rows of few different values may equal a training row by chance: so many are not told."""
 
 
 def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool) -> int:
@@ -42,22 +44,20 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
     rows = bootstrap_scores(y, found.prediction, codes, names, wanted, repeats=bootstrap, seed=seed)
     for row in rows:
         del row["n_train"]
-    if trained_on(run, data):
-        show.note(f"warning: {data} is the table that the run was trained on: these scores flatter it.", style="yellow")
+    seen = share_seen(run, fingerprints(found.inputs, y, found.tasks))
+    if seen > FEW_SEEN:
+        share_said = "the rows" if seen == 1 else f"about {max(100 * seen, 1):.0f}% of the rows"
+        show.note(
+            f"warning: {share_said} of {data} are rows that the run was trained on (equal inputs, task and target): "
+            "these scores flatter it.",
+            style="yellow",
+        )
     if as_json:
-        show.print_json({"run": str(run), "data": str(data), "bootstrap": bootstrap, "scores": rows})
+        facts = {"run": str(run), "data": str(data), "bootstrap": bootstrap, "seen_in_training": seen}
+        show.print_json({**facts, "scores": rows})
     else:
         _show(run, data, rows, bootstrap)
     return 0
-
-
-def trained_on(run: Path, data: Path) -> bool:
-    """Return whether a table is, byte for byte, the one that a run was trained on."""
-    try:
-        known = json.loads((run / "data.json").read_text(encoding="utf-8"))["sha256"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return bool(known == sha256(data))
 
 
 def _show(run: Path, data: Path, rows: list[dict[str, Any]], samples: int) -> None:

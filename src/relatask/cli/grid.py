@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -48,24 +48,50 @@ def tabular(
     console = results() if console is None else console
     cells = [[cell if isinstance(cell, Text) else Text(number(cell)) for cell in row] for row in rows]
     if not console.is_terminal:
-        made = _grid(columns, cells, title, left, WORDS[0])
-        made.width = max(160, _least(console, made)) if _least(console, made) > console.width else None
-        return made
+        return _grid(columns, cells, title, left, _widths(columns, cells, left, max(160, console.width), WORDS[0]))
     gone = list(range(len(columns) - 1, left, -1)) if drop is None else list(drop)
     for leaving in range(len(gone) + 1):
         out = set(gone[:leaving])
         kept = [position for position in range(len(columns)) if position not in out]
-        for width in WORDS:
-            body = [[row[position] for position in kept] for row in cells]
-            made = _grid([columns[position] for position in kept], body, title, left, width)
-            if _least(console, made) <= console.width:
+        names = [columns[position] for position in kept]
+        body = [[row[position] for position in kept] for row in cells]
+        for least in WORDS:
+            widths = _widths(names, body, left, console.width, least)
+            if sum(widths) + _frame(names) <= console.width:
+                made = _grid(names, body, title, left, widths)
                 if out:
                     made.caption = _left_out([columns[position] for position in sorted(out)])
                 return made
     return _lines(columns, cells, title)
 
 
-def _grid(columns: Sequence[str], cells: Sequence[Sequence[Text]], title: str | None, left: int, width: int) -> Table:
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[Text]], left: int, room: int, words: int) -> list[int]:
+    """Return the width of each column: what it needs, and of the room that is left what it could use.
+
+    A column of words needs at most `words`, a column of numbers its widest cell; a header may fold between words.
+    """
+    widest = [max((row[k].cell_len for row in cells), default=0) for k in range(len(columns))]
+    needed, wanted = [], []
+    for k, name in enumerate(columns):
+        header = max((cell_len(word) for word in name.split()), default=0)
+        needed.append(max(header, min(widest[k], words) if k < left else widest[k]))
+        wanted.append(max(needed[k], widest[k], cell_len(name)))
+    spare = room - _frame(columns) - sum(needed)
+    widths = []
+    for least, most in zip(needed, wanted, strict=True):
+        widths.append(min(most, least + max(spare, 0)))
+        spare -= widths[-1] - least
+    return widths
+
+
+def _frame(columns: Sequence[str]) -> int:
+    """Return what padding, dividers and edges take."""
+    return 3 * len(columns) + 1
+
+
+def _grid(
+    columns: Sequence[str], cells: Sequence[Sequence[Text]], title: str | None, left: int, widths: Sequence[int]
+) -> Table:
     made = Table(
         title=title,
         box=box.SIMPLE_HEAD,
@@ -73,25 +99,14 @@ def _grid(columns: Sequence[str], cells: Sequence[Sequence[Text]], title: str | 
         title_style="bold",
         caption_justify="left",
         pad_edge=False,
+        width=sum(widths) + _frame(columns),
     )
-    for position, name in enumerate(columns):
-        words = position < left
-        widest = max((row[position].cell_len for row in cells), default=0)
-        least = min(widest, width) if words else widest
-        made.add_column(name, justify="left" if words else "right", min_width=least, overflow="fold")
+    for position, (name, width) in enumerate(zip(columns, widths, strict=True)):
+        # Widths are said outright: rich makes columns narrower than their least width where room is short.
+        made.add_column(name, justify="left" if position < left else "right", width=width, overflow="fold")
     for row in cells:
         made.add_row(*row)
     return made
-
-
-def _least(console: Console, made: Table) -> int:
-    """Return the width below which a table would have to cut: no word of a header is broken either."""
-    options = console.options.update_width(10_000)
-    widths = []
-    for column in made.columns:
-        header = Measurement.get(console, options, Text(str(column.header))).minimum
-        widths.append(max(column.min_width or 0, header))
-    return sum(widths) + 3 * len(widths) + 1  # padding, dividers, edges
 
 
 def _left_out(names: Sequence[str]) -> Text:

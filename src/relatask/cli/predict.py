@@ -72,9 +72,10 @@ def predict(
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predicted rows: positions in the table, their tasks (groups), predictions (n,) or (n, tasks)."""
+    """Predicted rows: positions in the table, encoded inputs, tasks (groups), predictions (n,) or (n, tasks)."""
 
     rows: np.ndarray
+    inputs: np.ndarray
     tasks: np.ndarray | None
     prediction: np.ndarray
     unknown: dict[str, int]
@@ -89,7 +90,7 @@ def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ..
         prediction = np.asarray(fitted.model.predict(X)).reshape(len(X), -1)
         position = {name: k for k, name in enumerate(fitted.loaded.config.tasks)}
         chosen = prediction[:, [position[name] for name in wanted]]
-        return Predictions(np.arange(len(X)), None, chosen, fitted.encoder.unknown(table))
+        return Predictions(np.arange(len(X)), X, None, chosen, fitted.encoder.unknown(table))
     labels = task_column(table, by, source)
     if known.dtype.kind in "US" and labels.dtype.kind == "i":
         labels = labels.astype(str)
@@ -105,7 +106,7 @@ def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ..
         raise InputError(f"{source}: no row belongs to {show.listed(wanted)}.")
     kept = table.take(rows)
     X = _encode(fitted, kept, source)
-    return Predictions(rows, labels[rows], fitted.model.predict(X, tasks=labels[rows]), fitted.encoder.unknown(kept))
+    return Predictions(rows, X, labels[rows], fitted.model.predict(X, tasks=labels[rows]), fitted.encoder.unknown(kept))
 
 
 def _encode(fitted: Fitted, table: Any, source: str) -> Any:

@@ -21,6 +21,7 @@ from relatask.cli.loading import Loaded, differing, load
 from relatask.cli.outcome import as_json as outcome_json
 from relatask.cli.outcome import tell
 from relatask.cli.problem import Problem, read_problem, sha256
+from relatask.cli.seen import fingerprints, sketch
 from relatask.notices import InputError, RelataskWarning
 
 TOLD = ("RT001", "RT005", "RT014", "RT015", "RT016", "RT017")
@@ -145,6 +146,8 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
     write_predictions(study, folder)
     encoder = make_encoder(loaded.config)
     X = encoder.fit_transform(problem.inputs)
+    facts = describe_data(loaded, problem, encoder.feature_names_, digest)
+    write_json(folder / "data.json", {**facts, "seen": sketch(fingerprints(X, problem.y, problem.tasks))})
     single = build_baselines([study.single], {main: model}, problem.tasks is not None)[study.single]
     with coded_warnings():
         model.fit(X, problem.labels, tasks=problem.tasks)
