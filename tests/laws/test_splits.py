@@ -1,9 +1,14 @@
 """Laws of splits: training and test rows never meet, every kind keeps its promise, and bad input is named."""
 
+import datetime
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import KFold
 
 from relatask.notices import InputError
 from relatask.study import splits
@@ -115,5 +120,97 @@ def test_a_number_means_random_splits_and_pairs_are_taken_as_they_are():
     ],
 )
 def test_bad_splits(make, match):
+    with pytest.raises(InputError, match=match):
+        make()
+
+
+DAYS = [datetime.date(2024, 1, day) for day in (10, 9, 11, 2)]
+MOMENTS = [datetime.datetime(2024, 1, day, 12) for day in (10, 9, 11, 2)]
+AWARE = [moment.replace(tzinfo=datetime.UTC) for moment in MOMENTS]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [10, 9, 11, 2],
+        np.array([10.0, 9.0, 11.0, 2.0], dtype=object),
+        np.array(DAYS, dtype="datetime64[D]"),
+        list(np.array(DAYS, dtype="datetime64[D]")),
+        np.array(MOMENTS, dtype="datetime64[s]") - np.datetime64("2024-01-01"),
+        DAYS,
+        MOMENTS,
+        AWARE,
+        pd.Series(MOMENTS),
+        pd.Series(AWARE),
+        pd.Series([10, 9, 11, 2], dtype="Int64"),
+        pd.DatetimeIndex(MOMENTS),
+        pl.Series(MOMENTS),
+        pl.Series(DAYS),
+    ],
+    ids=lambda times: f"{type(times).__name__}",
+)
+def test_times_are_numbers_or_datetimes_of_any_kind(times):
+    found = drawn(splits.time(times, 3), np.zeros(4, int))
+    assert [split.test.tolist() for split in found] == [[1], [0], [2]]
+
+
+def test_groups_are_labels_of_any_type():
+    found = drawn(splits.group([1, "1", 1, (2, "x"), "1", 1], 3), np.zeros(6, int))
+    assert [split.test.tolist() for split in found] == [[0, 2, 5], [1, 4], [3]]
+
+
+@pytest.mark.parametrize(
+    "values", [["10", "9"], np.array(["10", "9"]), pd.Series(["10", "9"]), pl.Series(["10", "9"]), ["10", 9]]
+)
+def test_text_is_no_time(values):
+    with pytest.raises(InputError, match=r"text sorts as text .\"10\" before \"9\".*pandas.to_datetime"):
+        splits.time(values, 1)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5, np.nan, 1.0, np.nan],
+        [1, None, 2, None],
+        [MOMENTS[0], None, MOMENTS[1], pd.NaT],
+        np.array(["2024-01-01", "NaT", "2024-01-02", "NaT"], dtype="datetime64[D]"),
+        pd.Series([1, None, 2, None], dtype="Int64"),
+        pl.Series([1, None, 2, None]),
+    ],
+)
+@pytest.mark.parametrize(("make", "word"), [(splits.time, "time"), (splits.group, "group")])
+def test_rows_without_a_time_or_a_group_are_named(make, word, values):
+    with pytest.raises(InputError, match=f"2 rows have no {word} .*the first is row 1"):
+        make(values, 2)
+
+
+def test_masks_are_read_as_masks():
+    train = np.array([True, True, False, True])
+    way = splits.given([(train, ~train)])
+    split = drawn(way, np.zeros(4, int))[0]
+    assert (split.train.tolist(), split.test.tolist()) == ([0, 1, 3], [2])
+    assert way.describe() == {"kind": "given", "sizes": [[3, 1]]}
+    assert drawn(splits.given([([True, False], [False, True])]), np.zeros(2, int))[0].test.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda: as_splits(KFold(3)), r"splitter of scikit-learn.*splits.kfold\(5\)"),
+        (lambda: as_splits("kfold"), "give a number of random splits"),
+        (lambda: as_splits(True), "give a number of random splits"),
+        (lambda: as_splits([]), "splits has no pair"),
+        (lambda: as_splits([0, 1]), "given split 0: expected a pair"),
+        (lambda: as_splits([([0.5], [1])]), "given split 0: rows of type float64"),
+        (lambda: drawn(as_splits([([True], [False])]), np.zeros(3, int)), "a mask of 1 rows; the data have 3"),
+        (lambda: drawn(splits.random(test=0.01), np.zeros(20, int)), "test=0.01 is too small a share: .* 20 rows"),
+        (lambda: drawn(splits.random(), np.arange(5)), "every task has one row only"),
+        (lambda: splits.time([MOMENTS[0], AWARE[0]], 1), "no common order"),
+        (lambda: splits.time([MOMENTS[0], DAYS[0]], 1), "no common order"),
+        (lambda: splits.time(5, 1), "give the time of each row"),
+        (lambda: splits.group(np.zeros((3, 2)), 2), r"values of shape \(3, 2\)"),
+    ],
+)
+def test_misuse_of_splits(make, match):
     with pytest.raises(InputError, match=match):
         make()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +70,14 @@ class Random(Splits):
         """Draw `repeats` splits, each from its own generator."""
         by_task = np.argsort(codes, kind="stable")
         members = np.split(by_task, np.cumsum(np.bincount(codes))[:-1])
+        largest = max((len(mine) for mine in members), default=0)
+        if largest and round((1 - self.test) * largest) >= largest:
+            raise InputError(
+                f"random splits: test={self.test!r} is too small a share: of the largest task's {largest} rows it "
+                f"leaves none to test on; give at least {1 / largest:.2g}."
+                if largest > 1
+                else "random splits: every task has one row only, which trains; none is left to test on."
+            )
         found = []
         for repeat in range(self.repeats):
             # One permutation a task, tasks in order: the draw behind the recorded figures on public data.
@@ -120,7 +129,7 @@ class KFold(Splits):
 class Group(Splits):
     """Whole groups held out; see `splits.group`."""
 
-    values: npt.NDArray[np.generic]
+    values: Ints
     k: int
 
     def draw(self, rows: Ints, codes: Ints, n_rows: int) -> list[Split]:
@@ -146,7 +155,7 @@ class Group(Splits):
 class Time(Splits):
     """Train on the past, test on what follows; see `splits.time`."""
 
-    values: npt.NDArray[np.generic]
+    values: Ints
     k: int
 
     def draw(self, rows: Ints, codes: Ints, n_rows: int) -> list[Split]:
@@ -176,12 +185,13 @@ class Time(Splits):
 class Given(Splits):
     """Splits made elsewhere; see `splits.given`."""
 
-    pairs: tuple[tuple[Ints, Ints], ...]
+    pairs: tuple[tuple[npt.NDArray[Any], npt.NDArray[Any]], ...]
 
     def draw(self, rows: Ints, codes: Ints, n_rows: int) -> list[Split]:
         """Check the pairs, and leave out rows without a label."""
         found = []
-        for i, (train, test) in enumerate(self.pairs):
+        for i, pair in enumerate(self.pairs):
+            train, test = (_positions(i, side, n_rows) for side in pair)
             both = np.concatenate([train, test])
             if both.size and (both.min() < 0 or both.max() >= n_rows):
                 raise InputError(
@@ -196,7 +206,7 @@ class Given(Splits):
 
     def describe(self) -> dict[str, object]:
         """Give kind and sizes."""
-        return {"kind": "given", "sizes": [[len(train), len(test)] for train, test in self.pairs]}
+        return {"kind": "given", "sizes": [[_size(side) for side in pair] for pair in self.pairs]}
 
 
 def rank_within(key: npt.NDArray[np.float64], codes: Ints) -> Ints:
@@ -212,7 +222,20 @@ def _cut(name: str, rows: Ints, tested: npt.NDArray[np.bool_]) -> Split:
     return Split(name, rows[~tested], rows[tested])
 
 
-def _one_a_row(what: str, values: npt.NDArray[np.generic], n_rows: int) -> None:
+def _positions(i: int, side: npt.NDArray[Any], n_rows: int) -> Ints:
+    """Rows by position, from positions or from a mask."""
+    if side.dtype != bool:
+        return side
+    if len(side) != n_rows:
+        raise InputError(f"given split {i}: a mask of {len(side)} rows; the data have {n_rows}.")
+    return np.flatnonzero(side)
+
+
+def _size(side: npt.NDArray[Any]) -> int:
+    return int(side.sum()) if side.dtype == bool else len(side)
+
+
+def _one_a_row(what: str, values: Ints, n_rows: int) -> None:
     if values.shape != (n_rows,):
         raise InputError(f"{what}: {values.shape} values for {n_rows} rows; give one for each row.")
 
