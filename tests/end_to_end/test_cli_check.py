@@ -93,3 +93,15 @@ def test_the_kind_of_split_can_be_changed_alone(table, capsys):
     assert "Splits: 3 folds" in capsys.readouterr().out
     assert run(["check", "t.yaml", "-o", "data.split.kind=kfold", "-o", "data.split.tset=3"]) == 2
     assert "data.split.tset: is not a known key" in capsys.readouterr().err
+
+
+def test_the_cost_of_many_tasks_counts_scores_and_report(tmp_path, monkeypatch, capsys):
+    """400 tasks of 10 rows took 11 seconds where a matrix product of this size takes a millisecond."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    columns = dict(zip("abcy", random.normal(size=(4, 4000)), strict=True))
+    write_table({**columns, "school": np.arange(4000) % 400}, "many.csv")
+    assert run(["init", "many.csv", "-t", "y", "--by", "school"]) == 0
+    capsys.readouterr()
+    run(["check", "many.yaml", "--json"])
+    assert 4 < json.loads(capsys.readouterr().out)["cost"]["seconds"] < 40

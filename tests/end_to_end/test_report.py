@@ -241,3 +241,15 @@ def test_images_in_figures_are_small_png(page: str) -> None:
     for image in re.findall(r"data:image/png;base64,([^\"]+)", page):
         assert base64.b64decode(image).startswith(b"\x89PNG")
         assert len(image) < 20_000
+
+
+def test_a_crowd_of_tasks_keeps_the_page_small_and_every_task_in_its_tables() -> None:
+    record = demo_record(400, 28, splits=2)
+    page = render_html(record)
+    assert len(page.encode()) < 1_500_000
+    reader = read(page)
+    table = page[page.index('id="table-verdicts"') :].partition("</table>")[0]
+    assert table.count("<tr data-task") == 400
+    assert "the 20 lowest and 20 highest of 400 tasks" in reader.words
+    assert len(re.findall(r'class="mark dot"', page)) == 40
+    assert render_html(RunRecord.from_json(record.to_json())) == page

@@ -62,7 +62,7 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
     """Return how many fits a training run makes, and roughly how long they take here.
 
     Counted: per split and method one pass over the rows for the sums (n d^2), and per strength and fold one solve
-    (t d^3); timed: a matrix product on this machine.
+    (t d^3); timed: a matrix product on this machine. Added: what a fit and its scores cost per task, and the report.
     """
     n, d = shape
     automatic = any(relation.strength in (None, "auto") for relation in loaded.config.model.relation)
@@ -80,7 +80,7 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
         "splits": n_splits,
         "fits": methods * n_splits,
         "solves": solves,
-        "seconds": 10 * operations / rate + 0.02 * methods * n_splits,
+        "seconds": 10 * operations / rate + methods * n_splits * (0.02 + 2e-4 * n_tasks) + 2.5 + 4e-3 * n_tasks,
         "memory_mb": 8e-6 * (n * d * 2 + n_tasks * d * min(d, max(1, n // n_tasks)) * 3),
     }
 

@@ -23,7 +23,7 @@ def fingerprints(X: np.ndarray, y: np.ndarray, tasks: np.ndarray | None) -> list
     rows = np.ascontiguousarray(np.hstack([np.asarray(X, dtype=np.float64), labels])) + 0.0  # no negative zeros
     rows[np.isnan(rows)] = np.nan  # one way to be missing
     names = [""] * len(rows) if tasks is None else [str(task) for task in tasks.tolist()]
-    seen = (~np.isnan(labels)).any(axis=1).tolist()
+    seen: list[bool] = np.any(~np.isnan(labels), axis=1).tolist()
     return [
         hashlib.blake2b(row.tobytes() + name.encode(), digest_size=_DIGITS // 2).hexdigest()
         for row, name, kept in zip(rows, names, seen, strict=True)

@@ -10,6 +10,8 @@ from typing import Any
 
 from relatask.notices import InputError
 
+_NUMBERS = (float, float | None)
+
 
 def encode(value: Any) -> Any:
     """Turn dataclasses, tuples, mappings and numbers into what strict JSON can hold.
@@ -45,6 +47,8 @@ def encode(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
+        if all(type(item) is float for item in value):  # most of a record: rows of matrices
+            return [item if math.isfinite(item) else None for item in value]
         return [encode(item) for item in value]
     raise InputError(f"a record cannot hold {value!r} of type {type(value).__name__}; expected numbers, text or rows.")
 
@@ -79,6 +83,8 @@ def decode(kind: Any, value: Any, where: str = "record") -> Any:
         return _decode_dataclass(typing.cast(type, kind), value, where)
     if origin is tuple:
         item = typing.get_args(kind)[0]
+        if item in _NUMBERS and isinstance(value, list) and all(type(part) is float for part in value):
+            return tuple(value)
         return tuple(decode(item, part, f"{where}[{i}]") for i, part in enumerate(_expect(list, value, where)))
     if origin is dict:
         item = typing.get_args(kind)[1]

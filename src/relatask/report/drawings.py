@@ -15,6 +15,10 @@ from relatask.report.results import titled
 from relatask.report.words import count, metric_scale, number
 
 Drawn = dict[str, str]
+CROWD = 150
+"""Of more tasks than this, figures with a mark per task show the two ends, and heat maps have no read-out."""
+END = 20
+"""How many tasks an end has."""
 
 
 def figures_and_captions(record: RunRecord) -> tuple[Drawn, Drawn]:
@@ -32,6 +36,9 @@ def _differences(record: RunRecord, index: dict[str, int], figures: Drawn, capti
     if found is None or not any(math.isfinite(row.difference) for row in found.tasks):
         return
     rows = sorted(found.tasks, key=lambda row: (not math.isfinite(row.difference), row.difference, row.task))
+    rows = [row for row in rows if math.isfinite(row.difference)]
+    every = len(rows)
+    rows = rows if every <= CROWD else [*rows[:END], *rows[-END:]]
     scale, metric = metric_scale(found.metric), titled(record, found.metric)
     comparable = metric_scale(found.overall.metric) == scale and math.isfinite(found.overall.difference)
     captions["differences"] = (
@@ -39,6 +46,7 @@ def _differences(record: RunRecord, index: dict[str, int], figures: Drawn, capti
         "95% intervals, the worst at the top. Filled circle: helped. Diamond: hurt. Open circle: no difference shown. "
         "Intervals that leave the frame end in an arrow. "
         + ("Every task is in the table below; point at a row to see which it is." if len(rows) > NAMED else "")
+        + (f"Shown: the {END} lowest and {END} highest of {every} tasks, all in the table." if every > CROWD else "")
     ).strip()
     figures["differences"] = differences_figure(
         rows,
@@ -89,5 +97,9 @@ def _coefficients(record: RunRecord, index: dict[str, int], figures: Drawn, capt
 def _support(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
     if not record.support:
         return
+    rows = sorted(record.support, key=lambda row: -(row.train + row.test))
     captions["support"] = "Observed labels per task in training and test rows, the mean over splits."
-    figures["support"] = support_figure(record.support, index, label=f"Bar chart: {captions['support']}")
+    if len(rows) > CROWD:
+        captions["support"] += f" Shown are the {END} tasks with the most and the {END} with the fewest labels."
+        rows = [*rows[:END], *rows[-END:]]
+    figures["support"] = support_figure(rows, index, label=f"Bar chart: {captions['support']}")

@@ -46,7 +46,7 @@ def render_markdown(record: RunRecord) -> str:
     >>> render_markdown(record).splitlines()[0]
     '# A run'
     """
-    record = RunRecord.from_json(record.to_json())  # what is not finite is absent from here on
+    record = record.settled()  # what is not finite is absent from here on
     found, relation, coefficients = record.comparison, record.relation, record.coefficients
     given = "" if relation is None or relation.learned else " The relation was given, not learned from the data."
     sections: dict[str, list[str]] = {

@@ -16,7 +16,7 @@ from relatask.report.background import (
     support_table,
 )
 from relatask.report.codec import encode
-from relatask.report.drawings import figures_and_captions
+from relatask.report.drawings import CROWD, figures_and_captions
 from relatask.report.prose import QUESTIONS, data_facts, definitions, headline, how_made, lost_words, shared_words
 from relatask.report.record import RunRecord
 from relatask.report.results import gains_table, in_words, methods_table, tally, verdict_table
@@ -51,7 +51,7 @@ def render_html(record: RunRecord) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    record = RunRecord.from_json(record.to_json())  # what is not finite is absent from here on
+    record = record.settled()  # what is not finite is absent from here on
     found = record.comparison
     figures, captions = figures_and_captions(record)
     counted = tally(found) if found else {}
@@ -83,7 +83,8 @@ def render_html(record: RunRecord) -> str:
         captions=captions,
         css=(TEMPLATES / "style.css").read_text(encoding="utf-8").strip(),
         script=(TEMPLATES / "page.js").read_text(encoding="utf-8").strip(),
-        embedded=embed({"tasks": record.tasks, "record": record}),
+        # With a crowd of tasks the page leaves the numbers to its tables, and to record.json beside it.
+        embedded=embed({"tasks": record.tasks, "record": record if len(record.tasks) <= CROWD else None}),
     )
 
 

@@ -160,6 +160,11 @@ class RunRecord:
         record: RunRecord = decode(cls, body.get("record"))
         return record
 
+    def settled(self) -> RunRecord:
+        """The record as it is read back from its JSON: what is not finite is absent."""
+        record: RunRecord = decode(type(self), encode(self))
+        return record
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON form to `path`; a reader never sees half a file."""
         write_text(Path(path), self.to_json())

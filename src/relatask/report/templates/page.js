@@ -91,7 +91,8 @@
   // Reading a cell of a heat map under the pointer.
   for (const heat of heats) {
     const output = heat.svg.closest("figure").querySelector(".readout");
-    const source = page.record[heat.of];
+    const source = page.record && page.record[heat.of];  // absent with very many tasks: then there is no read-out
+    if (!source) continue;
     const place = new Map(source.tasks.map((name, i) => [name, i]));
     const hint = "Point at a cell to read it.";
     output.hidden = false;
