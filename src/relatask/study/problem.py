@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from relatask.linear.design import as_float
+from relatask.linear.labels import encode_tasks, listed, task_labels
 from relatask.measure import ALL
 from relatask.notices import InputError
 
@@ -33,7 +36,7 @@ class Problem:
     labels : tuple of t labels
         Sorted labels of groups, or the columns in order.
     names : tuple of t str
-        The labels as text.
+        The labels as text; see `task_names`.
     weight : (n,) float array, optional
         Sample weights.
     """
@@ -90,8 +93,8 @@ def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Pro
     Raises
     ------
     InputError
-        For lengths that differ, labels that are not numbers or all missing, tasks without any label, two tasks of one
-        name, or weights that are not finite and >= 0.
+        For lengths that differ, labels that are not numbers, all missing or all equal within each task, tasks without
+        any label, two tasks of one name, or weights that are not finite and >= 0.
     """
     values, columns = _labels(y)
     if rows_of(X) != len(values):
@@ -101,24 +104,50 @@ def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Pro
     grouping = codes = None
     labels: tuple[Hashable, ...]
     if tasks is not None:
+        values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
         if values.ndim != 1:
             raise InputError(f"y has shape {values.shape} and tasks were given; with tasks y is (n,), without (n, t).")
-        grouping, codes, labels = _groups(tasks, len(values))
+        grouping = task_labels(tasks, len(values))
+        known, places = encode_tasks(grouping, len(values))
+        codes, labels = places.astype(np.int64), tuple(known.tolist())
     else:
         labels = columns
     weight = _weights(sample_weight, len(values))
-    found = Problem(X, values, grouping, codes, labels, tuple(str(label) for label in labels), weight)
-    doubled = (
-        sorted({name for name in found.names if found.names.count(name) > 1})
-        if len(set(found.names)) < len(found.names)
-        else []
-    )
-    if doubled or ALL in found.names:
-        raise InputError(f"task names must differ as text, and none may be {ALL!r}; given twice: {doubled}.")
+    found = Problem(X, values, grouping, codes, labels, task_names(labels), weight)
     empty = [name for name, count in zip(found.names, found.counts(np.arange(len(values))), strict=True) if not count]
     if empty:
         raise InputError(f"tasks without any label: {', '.join(empty[:5])}; leave them out or give them labels.")
+    low, high = found.ranges()
+    if (low == high).all():
+        raise InputError(
+            f"y does not vary: {'in each task ' if found.n_tasks > 1 else ''}all labels are equal (such as "
+            f"{low[0]:g} in {found.names[0]!r}), so that there is nothing to learn or to compare."
+        )
     return found
+
+
+def task_names(labels: Sequence[Hashable]) -> tuple[str, ...]:
+    """Tasks as text: ``str`` of the label, and where that is the same for several labels, ``repr``.
+
+    Raises
+    ------
+    InputError
+        For a label that stands twice, names that stay the same, or the name of the numbers over all tasks.
+
+    Examples
+    --------
+    >>> task_names([1, "1", 2.5])
+    ('1', "'1'", '2.5')
+    """
+    plain = [str(label) for label in labels]
+    if ALL in plain:
+        raise InputError(f"a task is called {ALL!r}: that name is reserved for the numbers over all tasks; rename it.")
+    count = Counter(plain)
+    names = tuple(repr(label) if count[name] > 1 else name for label, name in zip(labels, plain, strict=True))
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
+    if doubled:
+        raise InputError(f"several tasks are called {listed(doubled)}; rename them so that names are unique.")
+    return names
 
 
 def rows_of(X: Any) -> int:
@@ -138,42 +167,19 @@ def take(X: Any, rows: Ints) -> Any:
 
 
 def _labels(y: Any) -> tuple[Floats, tuple[Hashable, ...]]:
-    names = getattr(y, "columns", None)
-    try:
-        values = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"y does not convert to float ({error}); give numbers, NaN where a label is missing."
-        ) from error
+    names = getattr(y, "column_names", getattr(y, "columns", None))
+    values = as_float(y, "y")
     if values.ndim not in (1, 2) or not values.size:
         raise InputError(f"y has shape {values.shape}; expected (n,) or (n, t) with at least one value.")
-    if np.isinf(values).any():
-        raise InputError(f"y holds {int(np.isinf(values).sum())} infinite labels; a missing label is NaN.")
     if values.ndim == 1:
         return values, ("y",)
     return values, tuple(names) if names is not None else tuple(range(values.shape[1]))
 
 
-def _groups(tasks: Any, n_rows: int) -> tuple[npt.NDArray[Any], Ints, tuple[Hashable, ...]]:
-    grouping = np.asarray(tasks)
-    if grouping.shape != (n_rows,):
-        raise InputError(f"tasks has shape {grouping.shape}; expected ({n_rows},), the task of each row.")
-    missing = grouping != grouping if grouping.dtype.kind in "fO" else np.zeros(n_rows, dtype=bool)
-    if grouping.dtype == object:
-        missing = missing | np.array([label is None for label in grouping])
-    if missing.any():
-        raise InputError(f"tasks holds {int(missing.sum())} missing labels; name the task of each row.")
-    try:
-        labels, codes = np.unique(grouping, return_inverse=True)
-    except TypeError as error:
-        raise InputError(f"task labels cannot be sorted ({error}); give labels of one type.") from error
-    return grouping, codes.astype(np.int64), tuple(labels.tolist())
-
-
 def _weights(sample_weight: Any, n_rows: int) -> Floats | None:
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = as_float(sample_weight, "sample_weight")
     if weight.shape != (n_rows,) or not np.isfinite(weight).all() or (weight < 0).any():
         raise InputError(f"sample_weight {weight.shape} must be ({n_rows},) finite numbers >= 0.")
     return weight

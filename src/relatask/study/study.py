@@ -32,6 +32,7 @@ from relatask.notices import InputError
 from relatask.study.baselines import BASELINES, is_single
 from relatask.study.cells import Cell, Cost
 from relatask.study.given import Kind
+from relatask.study.problem import task_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Study:
     support : tuple of Support
         Labels of each task, and what the splits left of them.
     tasks : tuple of t labels
-        Sorted labels of groups, or the columns in order; `Scores.task` holds them as text.
+        Sorted labels of groups, or the columns in order; `Scores.task` holds them as text, see `names`.
     models, baselines : tuple of str
         The methods compared, and those that ran beside them.
     matrices : tuple of (method, kind, matrix)
@@ -69,6 +70,11 @@ class Study:
     def methods(self) -> tuple[str, ...]:
         """All methods: models, then baselines."""
         return self.models + self.baselines
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tasks as text, as in `Scores.task`; labels of the same text, like 1 and "1", are told apart by `repr`."""
+        return task_names(self.tasks)
 
     @property
     def costs(self) -> tuple[Cost, ...]:
@@ -148,7 +154,7 @@ class Study:
             ours.prediction,
             theirs.prediction,
             ours.code,
-            self.tasks,
+            self.names,
             metric,
             rows=ours.row,
             method=method,
@@ -226,7 +232,7 @@ class Study:
 
         scores_of(self.scores, method)
         cells = [cell for cell in self.cells if cell.method == method]
-        names = np.array([str(label) for label in self.tasks], dtype=object)
+        names = np.array(self.names, dtype=object)
         parts: Mapping[str, list[Any]] = {
             "split": [np.full(len(cell.y), cell.split, dtype=object) for cell in cells],
             "seed": [np.full(len(cell.y), cell.seed) for cell in cells],
