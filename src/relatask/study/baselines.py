@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,12 @@ def build_baselines(
         For an unknown name.
     """
     if isinstance(wanted, Mapping):
-        return {name: model for name, model in wanted.items() if name not in models}
+        return {str(name): model for name, model in wanted.items() if str(name) not in models}
+    if not isinstance(wanted, Collection):
+        raise InputError(
+            f"baselines={wanted!r:.60} is not usable; expected names among {', '.join(BASELINES)}, or {{name: model}}; "
+            "() switches them off."
+        )
     unknown = [name for name in wanted if name not in BASELINES]
     if unknown or isinstance(wanted, str):
         given = wanted if isinstance(wanted, str) else unknown

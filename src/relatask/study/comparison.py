@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 import relatask
-from relatask.measure import METRICS, Note, Scores, Support, evaluate
-from relatask.measure.metrics import OVERALL, known_metric, overall_metric, task_metric
-from relatask.notices import InputError, RelataskWarning
+from relatask.measure import Note, Scores, evaluate
+from relatask.measure.metrics import OVERALL, overall_metric, task_metric
+from relatask.study.asked import check_counts, named_models, wanted_metrics, without_task_column
 from relatask.study.baselines import DEFAULT, build_baselines
 from relatask.study.cells import Cell, Cost, cell_path, load_cell, save_cell
 from relatask.study.fitting import random_states
 from relatask.study.given import given_matrices
 from relatask.study.jobs import CellName, cell_keys, computed
 from relatask.study.problem import Problem, problem
-from relatask.study.splits import Split, Splits, as_splits
+from relatask.study.splits import Splits, as_splits
 from relatask.study.study import Study
+from relatask.study.support import say_once, support_of, usable
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def compare(
     y : (n,) with `tasks`, or (n, t)
         Labels, NaN where missing. Rows without any label are neither trained nor tested on.
     tasks : (n,) labels, optional
-        The task of each row; None means that the columns of y are the tasks.
+        The task of each row; None means that the columns of y are the tasks, or that the models take them from the
+        column of X that their `task_column` names. That column is taken off X for all methods.
     splits : int, Splits, or list of (training rows, test rows)
         An int means that many random 75/25 splits, drawn within each task.
     seeds : int
@@ -148,15 +149,14 @@ def compare(
     >>> study.differences("ridge").overall.verdict
     'helped'
     """
+    models, way, names = named_models(models), as_splits(splits), wanted_metrics(metrics)
+    check_counts(seeds, n_jobs)
+    own = named_models(baselines) if isinstance(baselines, Mapping) and baselines else {}
+    X, tasks = without_task_column(own | models, X, tasks)
     data = problem(X, y, tasks, sample_weight)
-    names = [known_metric(name) for name in (metrics if metrics is not None else METRICS)]
-    if not names or not models:
-        raise InputError(f"{len(models)} models and {len(names)} metrics: give at least one of each.")
-    if not isinstance(seeds, int) or seeds < 1:
-        raise InputError(f"seeds={seeds!r} must be a whole number >= 1.")
     beside = build_baselines(baselines, models, data.codes is not None)
-    methods = {str(name): model for name, model in models.items()} | beside
-    drawn = _usable(as_splits(splits).draw(data.labelled, data.split_codes(data.labelled), data.n_rows), data)
+    methods = models | beside
+    drawn = usable(way.draw(data.labelled, data.split_codes(data.labelled), data.n_rows), data)
     random = {name for name, model in methods.items() if random_states(model)}
     wanted = [
         (split.name, name, seed)
@@ -190,8 +190,8 @@ def compare(
         finish(cell, False)
 
     ordered = tuple(cells[name] for name in wanted)
-    support = _support(data, drawn, train_counts)
-    _say_once(ordered, support)
+    support = support_of(data, drawn, train_counts)
+    say_once(ordered, support)
     metric = "rmse" if "rmse" in names else task_metric(names[0])
     best = "explained_variance_within" if data.codes is not None else "r2_mean_of_tasks"
     if data.n_tasks == 1:  # one question, so one metric: two could give two answers
@@ -202,13 +202,13 @@ def compare(
         cells=ordered,
         support=support,
         tasks=data.labels,
-        models=tuple(str(name) for name in models),
+        models=tuple(models),
         baselines=tuple(beside),
         matrices=given_matrices(models),
         settings={
             "run": run,
             "models": {name: repr(model) for name, model in methods.items()},
-            "splits": as_splits(splits).describe(),
+            "splits": way.describe(),
             "seeds": seeds,
             "metrics": names,
             "metric": metric,
@@ -225,22 +225,6 @@ def _named(cell: Cell) -> tuple[str, str, int]:
     return cell.method, cell.split, cell.seed
 
 
-def _usable(drawn: list[Split], data: Problem) -> list[Split]:
-    """Leave test rows of tasks without a training label out; every split must still have rows on both sides."""
-    found = []
-    for split in drawn:
-        test = split.test
-        if data.codes is not None:
-            test = test[data.counts(split.train)[data.codes[test]] > 0]
-        if not len(split.train) or not len(test):
-            raise InputError(
-                f"split {split.name}: {len(split.train)} training rows, and {len(test)} test rows of tasks that have "
-                "training rows; expected some of each. Were whole tasks held out?"
-            )
-        found.append(Split(split.name, split.train, test))
-    return found
-
-
 def _open(folder: str | os.PathLike[str] | None) -> Path | None:
     if folder is None:
         return None
@@ -253,44 +237,3 @@ def _score(cell: Cell, data: Problem, metrics: list[str], n_train: npt.NDArray[n
     rows = evaluate(cell.y, cell.prediction, cell.code, data.names, metrics, n_train)
     facts = {"run": run, "method": cell.method, "seed": cell.seed, "split": cell.split}
     return Scores.of(facts | row for row in rows)
-
-
-def _support(
-    data: Problem, drawn: list[Split], train_counts: Mapping[str, npt.NDArray[np.int64]]
-) -> tuple[Support, ...]:
-    train = np.array([train_counts[split.name] for split in drawn])
-    test = np.array([data.counts(split.test) for split in drawn])
-    scored = (train > 0) & (test > 0)
-    least_train, least_test = (np.where(scored, side, np.iinfo(np.int64).max).min(0) for side in (train, test))
-    some = np.asarray(scored.any(0))
-    total, (low, high) = data.counts(np.arange(data.n_rows)), data.ranges()
-    return tuple(
-        Support(
-            task=name,
-            n=int(total[k]),
-            min_train=int(least_train[k]) if some[k] else 0,
-            min_test=int(least_test[k]) if some[k] else 0,
-            absent=int((train[:, k] == 0).sum()),
-            untested=int(((test[:, k] == 0) & (train[:, k] > 0)).sum()),
-            constant=bool(low[k] == high[k]),
-            size=float(max(-low[k], high[k])),
-        )
-        for k, name in enumerate(data.names)
-    )
-
-
-def _say_once(cells: tuple[Cell, ...], support: tuple[Support, ...]) -> None:
-    """Warn once for each kind of note, so that none is lost and none is said a hundred times."""
-    kinds: dict[str, list[Note]] = {}
-    for note in (note for cell in cells for note in cell.notes):
-        kinds.setdefault(note.code or note.message, []).append(note)
-    for notes in kinds.values():
-        first = notes[0]
-        where = {(note.method, note.split, note.seed) for note in notes}
-        text = f"in {len(where)} of {len(cells)} cells, first in {first.method} on {first.split}: {first.message}"
-        warnings.warn(RelataskWarning(text, code=first.code) if first.code else UserWarning(text), stacklevel=3)
-    absent = [task for task in support if task.absent]
-    if absent:
-        text = f"{len(absent)} tasks have no training label in some split and are not scored there: "
-        text += ", ".join(f"{task.task} ({task.absent})" for task in absent[:5])
-        warnings.warn(RelataskWarning(text, code="RT005"), stacklevel=3)

@@ -124,7 +124,7 @@ def _fit_predict(
     target = y if y.ndim == 1 or kept.all() else y[:, kept]
     if target.ndim == 2 and target.shape[1] == 1:
         target = target[:, 0]
-    fit_with = {"tasks": tasks} if tasks is not None and _knows(model, "fit") else {}
+    fit_with = {"tasks": tasks} if tasks is not None and takes(model, "fit", "tasks") else {}
     if weight is not None:
         if not takes(model, "fit", "sample_weight"):
             raise InputError(f"model {method!r} takes no sample_weight; leave the weights or the model out.")
@@ -136,7 +136,7 @@ def _fit_predict(
         fitted = time.perf_counter()
         # A search passes tasks on to fit, but its own predict takes X alone: its best model is asked instead.
         best = getattr(model, "best_estimator_", model) if "tasks" in fit_with else model
-        predict_with = {"tasks": test[2]} if test[2] is not None and _knows(best, "predict") else {}
+        predict_with = {"tasks": test[2]} if test[2] is not None and takes(best, "predict", "tasks") else {}
         raw = np.asarray(best.predict(test[0], **predict_with), dtype=np.float64)
         done = time.perf_counter()
     prediction = np.full(test[1].shape, np.nan)
@@ -145,11 +145,6 @@ def _fit_predict(
     else:
         prediction[:, kept] = raw.reshape(len(prediction), -1)
     return prediction, Cost(method, split, seed, fitted - started, done - fitted, *_how_it_ended(model))
-
-
-def _knows(model: Any, method: str) -> bool:
-    """Whether to pass the tasks: not to a model that takes them from a column of X."""
-    return getattr(model, "task_column", None) is None and takes(model, method, "tasks")
 
 
 def _how_it_ended(model: Any) -> tuple[int | None, float | None, dict[str, float]]:
