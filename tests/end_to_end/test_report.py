@@ -253,3 +253,12 @@ def test_a_crowd_of_tasks_keeps_the_page_small_and_every_task_in_its_tables() ->
     assert "the 20 lowest and 20 highest of 400 tasks" in reader.words
     assert len(re.findall(r'class="mark dot"', page)) == 40
     assert render_html(RunRecord.from_json(record.to_json())) == page
+
+
+def test_a_negative_share_is_explained_and_what_a_method_is_stands_below_on_phones(page: str) -> None:
+    words = read(page).words
+    assert "A negative share" in words
+    assert "Worse than predicting" in words
+    about = page.partition('<dl class="about">')[2].partition("</dl>")[0]
+    assert about.count("<dt>") == 4
+    assert "<dt>shared</dt><dd>A model per task" in about

@@ -94,6 +94,14 @@ def definitions(record: RunRecord) -> Facts:
     """What each metric of this report is, and how verdicts are given."""
     named = dict.fromkeys([*(row.metric for row in record.overall), *(found.metric for found in record.differences)])
     facts = [(metric_title(name), METRICS[name][1]) for name in METRICS if name in named]
+    if any(name.startswith(("explained", "r2")) for name in named):
+        facts.append(
+            (
+                "A negative share",
+                "Worse than predicting, for every test row of a task, the mean of that task's own test labels (for the "
+                "global share: the mean of all test labels).",
+            )
+        )
     found = record.comparison
     if found:
         facts += [

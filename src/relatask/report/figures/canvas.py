@@ -28,7 +28,7 @@ _VARIABLES = dict(
 # Two hues of middle lightness, good on white and on black, distinct for colour-blind readers; size is opacity.
 POSITIVE, NEGATIVE = (0.16, 0.47, 0.76), (0.88, 0.46, 0.13)
 
-WIDTH = 760  # units of the SVG; one unit is one CSS pixel at full width
+WIDTH = 640  # units of the SVG; one unit is one CSS pixel at full width, and not so many that a phone cannot read it
 TEXT = 12
 
 _TASK = re.compile(r"t\d+-\w+")

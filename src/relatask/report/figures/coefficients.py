@@ -99,4 +99,4 @@ def tasks_figure(coefficients: Coefficients, order: Sequence[str], index: Mappin
         return Heat(axes, tasks, chosen, "coefficients")
 
     longest = max((len(short(coefficients.features[j], 22)) for j in chosen), default=0)
-    return draw("figure-tasks", label, height + 6.5 * longest + 24, paint)
+    return draw("figure-tasks", label, height + 6.5 * longest + 24, paint, width=760)
