@@ -127,7 +127,8 @@ def _number(metric: str, value: float) -> str:
 
 
 def _step(metric: str, value: float) -> str:
-    return f"{100 * value:.1f}" if METRICS[metric].share else f"{value:.3g}"
+    text = f"{100 * value:.1f}" if METRICS[metric].share else f"{value:.3g}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _interval(row: Difference, level: float) -> str:
@@ -142,17 +143,31 @@ def _overall(found: Differences) -> str:
     row = found.overall
     if np.isnan(row.difference):
         return "Over all tasks there is no number to compare."
+    both = _both_bad(row)
     if row.difference == 0:
-        return f"Over all tasks {WORDS[row.metric]} stayed at {_number(row.metric, row.value)}."
+        return f"Over all tasks {WORDS[row.metric]} stayed at {_number(row.metric, row.value)}.{both}"
+    before, after = _number(row.metric, row.baseline_value), _number(row.metric, row.value)
     verb = "rose" if row.value > row.baseline_value else "fell"
+    moved = f"{verb} from {before} to {after}" if before != after else f"stayed at {after}"
     lead = {HELPED: " sharing helped:", HURT: " sharing hurt:", NEUTRAL: ""}[row.verdict]
-    said = f"Over all tasks{lead} {WORDS[row.metric]} {verb} from {_number(row.metric, row.baseline_value)} to "
-    said += (
-        f"{_number(row.metric, row.value)} ({'better' if row.difference > 0 else 'worse'} by {_gap(row, found.level)})"
-    )
+    gap = f"{'better' if row.difference > 0 else 'worse'} by {_gap(row, found.level)}"
+    if float(_step(row.metric, row.difference)) == 0:  # no direction is left after rounding
+        gap = f"difference {_interval(row, found.level)}"
+    said = f"Over all tasks{lead} {WORDS[row.metric]} {moved} ({gap})"
     if np.isnan(row.p):
-        return f"{said}: that alone shows nothing."
-    return said + ("." if row.verdict != NEUTRAL else ": no more than noise can make.")
+        return f"{said}: that alone shows nothing.{both}"
+    return said + ("." if row.verdict != NEUTRAL else ": no more than noise can make.") + both
+
+
+def _both_bad(row: Difference) -> str:
+    """A clause where neither method is of use: explained variance below 0."""
+    if not METRICS[row.metric].share or not max(row.value, row.baseline_value) < 0:
+        return ""
+    what = {
+        "explained_variance_global": "the mean of all test rows",
+        "r2_mean_of_tasks": "each task's own test mean, in the mean of the tasks",
+    }.get(row.metric, "each task's own test mean")
+    return f" Below 0% both are worse than predicting {what}."
 
 
 def _gap(row: Difference, level: float) -> str:
