@@ -151,3 +151,13 @@ def test_a_task_column_that_is_not_there_is_told():
     with pytest.raises(InputError, match=r"several columns, 'school' .one. and 'class' .two."):
         compare(models | {"two": MultiTaskRegressor(task_column="class")}, X, y)
     assert compare(models, X, y, tasks, splits=1, baselines=()).tasks == ("a", "b", "c")
+
+
+def test_a_study_is_told_shortly():
+    X, y, tasks = grouped()
+    study = compare(RIDGES, X, y, tasks, splits=3, baselines={"single_ols": LinearRegression()})
+    assert str(study).startswith(
+        "Study(weak, strong; beside: single_ols; 3 tasks, 3 splits; best explained_variance_within"
+    )
+    assert len(repr(study)) < 200
+    assert len(repr(study.cells[0])) < 100

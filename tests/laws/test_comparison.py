@@ -263,3 +263,28 @@ def test_a_task_matrix_that_pushes_related_tasks_apart():
     assert not check_task_matrix(laplacian, "precision")
     bad = check_task_matrix(np.array([[1.0, -2.0], [-2.0, 1.0]]), "precision")
     assert "smallest eigenvalue -1" in bad[0].message
+
+
+def test_differences_are_told_shortly_and_found_by_position_and_name():
+    found = differences(scores(gain=1.0, tasks=40), "joint", "single")
+    assert len(repr(found)) < 250
+    assert "'joint' against 'single', 40 tasks by rmse: 40 helped, 0 no difference shown, 0 hurt" in repr(found)
+    assert found[0] is found["t0"] is found.tasks[0]
+    assert found[-1] is found[ALL] is found.overall
+    with pytest.raises(InputError, match=r"no task 'x'; expected one of 't0', .*40 tasks"):
+        found["x"]
+    with pytest.raises(IndexError):
+        found[41]
+
+
+@pytest.mark.parametrize("ask", [differences, delta_m])
+def test_the_work_grows_with_the_tasks_and_no_faster(ask, monkeypatch):
+    table, calls = scores(tasks=60), []
+
+    def counted(values):
+        calls.append(1)
+        return list(dict.fromkeys(values.tolist()))
+
+    monkeypatch.setattr("relatask.measure.scores.distinct", counted)
+    ask(table, "joint", "single")
+    assert len(calls) < 20

@@ -102,7 +102,8 @@ def delta_m(
         errors = [name for name in PER_TASK if METRICS[name].error]
         raise InputError(f"delta_m: {metric!r} is not an error of one task; expected one of {', '.join(errors)}.")
     ours, theirs = (scores_of(scores, name).where(metric=metric) for name in (method, baseline))
-    tasks = [name for name in scores.tasks if name in set(ours.tasks) | set(theirs.tasks)]
+    either = set(ours.tasks) | set(theirs.tasks)
+    tasks = [name for name in scores.tasks if name in either]
     splits = list(dict.fromkeys([*ours.splits, *theirs.splits]))
     ours_grid, theirs_grid = (scores_grid(side, tasks, splits, side.value) for side in (ours, theirs))
     least = {task.task: np.inf if task.constant else ROUNDING * task.size for task in support}

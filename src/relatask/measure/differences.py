@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,7 @@ class Difference:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Differences:
     """What `method` gains over `baseline`, task by task and over all tasks.
 
@@ -91,6 +91,34 @@ class Differences:
 
     def __len__(self) -> int:
         return len(self.tasks) + 1
+
+    def __getitem__(self, key: int | str) -> Difference:
+        """The row at a position (`ALL` last), or of a task by its name.
+
+        Raises
+        ------
+        InputError
+            For a name that no task has.
+        IndexError
+            For a position that is not there.
+        """
+        if not isinstance(key, str):
+            return (*self.tasks, self.overall)[key]
+        found = next((row for row in self if row.task == key), None)
+        if found is None:
+            names = ", ".join(repr(row.task) for row in self.tasks[:6])
+            more = f", ... ({len(self.tasks)} tasks)" if len(self.tasks) > 6 else ""
+            raise InputError(f"there is no task {key!r}; expected one of {names}{more}, or {ALL!r}.")
+        return found
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in get_args(Verdict))
+        row = self.overall
+        whole = f"{row.verdict}, {row.difference:+.3g} ({row.low:.3g} to {row.high:.3g}) in {row.metric}"
+        return (
+            f"Differences({self.method!r} against {self.baseline!r}, {len(self.tasks)} tasks by {self.metric}: {told}; "
+            f"over all tasks: {whole})"
+        )
 
     def count(self, verdict: Verdict) -> int:
         """Count the tasks with this verdict."""
@@ -161,7 +189,8 @@ def differences(
     of_task = task_metric(metric)
     of_all = known_metric(overall) if overall is not None else overall_metric(metric)
     ours, theirs = (scores_of(scores, name) for name in (method, baseline))
-    tasks = [name for name in scores.tasks if name in set(ours.tasks) | set(theirs.tasks)]
+    either = set(ours.tasks) | set(theirs.tasks)
+    tasks = [name for name in scores.tasks if name in either]
     found = [
         *_paired(ours, theirs, tasks, of_task, level, ratio),
         *_paired(ours, theirs, [ALL], of_all, level, ratio),

@@ -76,13 +76,13 @@ class Scores:
         InputError
             For a row without `method`, `task`, `metric`, `value` or `better`, or with an unknown name.
         """
-        rows = list(rows)
+        rows, names = list(rows), columns()
+        known, needed = set(names), {"method", "task", "metric", "value", "better"}
         for row in rows:
-            absent = [name for name in ("method", "task", "metric", "value", "better") if name not in row]
-            unknown = sorted(set(row) - set(columns()))
-            if absent or unknown:
-                raise InputError(f"Scores.of: a row lacks {absent} and has unknown {unknown}; known: {columns()}.")
-        return cls(**{name: _column(name, [row.get(name, _blank(name)) for row in rows]) for name in columns()})
+            if not needed <= row.keys() <= known:
+                absent, unknown = (sorted(part) for part in (needed - row.keys(), row.keys() - known))
+                raise InputError(f"Scores.of: a row lacks {absent} and has unknown {unknown}; known: {names}.")
+        return cls(**{name: _column(name, [row.get(name, _blank(name)) for row in rows]) for name in names})
 
     @classmethod
     def concat(cls, parts: Iterable[Scores]) -> Scores:

@@ -56,7 +56,7 @@ class Cost:
     strengths: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Cell:
     """Predictions of a method on a split with a seed: (m,) arrays, one entry an observed test label.
 
@@ -85,6 +85,9 @@ class Cell:
     prediction: Floats
     cost: Cost
     notes: tuple[Note, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Cell({self.method!r}, {self.split!r}, seed {self.seed}: {len(self.y)} predictions)"
 
 
 def cell_path(folder: Path, method: str, split: str, seed: int) -> Path:

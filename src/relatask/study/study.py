@@ -28,6 +28,7 @@ from relatask.measure import (
     verdict_words,
 )
 from relatask.measure.differences import scores_of
+from relatask.measure.metrics import METRICS
 from relatask.notices import InputError
 from relatask.study.baselines import BASELINES, is_single
 from relatask.study.cells import Cell, Cost
@@ -35,7 +36,7 @@ from relatask.study.given import Kind
 from relatask.study.problem import task_names
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """The result of `compare`.
 
@@ -65,6 +66,17 @@ class Study:
     baselines: tuple[str, ...]
     matrices: tuple[tuple[str, Kind, Any], ...]
     settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        splits = len(self.scores.splits)
+        told = f"Study({_few(self.models)}; beside: {_few(self.baselines)}; {len(self.tasks)} tasks, {splits} splits"
+        sign = METRICS[self.overall].sign
+        means = {row["method"]: row[self.overall]["mean"] for row in self.summary([self.overall])}
+        defined = {name: value for name, value in means.items() if value == value}
+        if defined:
+            best = max(defined, key=lambda name: sign * defined[name])
+            told += f"; best {self.overall}: {best} {defined[best]:.4g}"
+        return f"{told})"
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -242,3 +254,10 @@ class Study:
             "prediction": [cell.prediction for cell in cells],
         }
         return pa.table({name: np.concatenate(values) for name, values in parts.items()})
+
+
+def _few(names: Sequence[str], most: int = 4) -> str:
+    """The first names, and how many there are."""
+    if not names:
+        return "none"
+    return ", ".join(names[:most]) + (f", ... ({len(names)})" if len(names) > most else "")
