@@ -45,6 +45,13 @@ def test_tuples_are_task_labels():
     assert study.scores.tasks == ["('a', 1)", "('a', 2)", "('b', 1)"]
 
 
+def test_dates_are_task_labels_by_their_text():
+    X, y, _ = grouped()
+    days = np.repeat(np.array(["2024-01-01", "2024-01-02", "2024-01-03"], dtype="datetime64[ns]"), 20)
+    study = compare({"pairwise": MultiTaskRegressor(Pairwise(0.1))}, X, y, pd.Series(days), splits=1, baselines=())
+    assert study.scores.tasks[0].startswith("2024-01-01")
+
+
 def test_nullable_and_polars_frames_of_labels():
     X, y, _ = grouped()
     Y = np.column_stack([y, y**2])
@@ -99,6 +106,8 @@ def test_labels_that_do_not_vary_are_told_before_any_fit():
         ({"seeds": True}, "seeds=True"),
         ({"splits": splits.random(test=0.01)}, "test=0.01 is too small a share: of the largest task's 20 rows"),
         ({"splits": [([0, 1], [])]}, "split given-0: there are no rows with a label to test on"),
+        ({"X": 5}, "X is int; expected an array"),
+        ({"encode": StandardScaler}, "must be an object with fit and transform"),
         ({"splits": splits.kfold(100)}, "no rows with a label to test on.*a smaller k"),
     ],
 )
@@ -157,7 +166,7 @@ def test_a_study_is_told_shortly():
     X, y, tasks = grouped()
     study = compare(RIDGES, X, y, tasks, splits=3, baselines={"single_ols": LinearRegression()})
     assert str(study).startswith(
-        "Study(weak, strong; beside: single_ols; 3 tasks, 3 splits; best explained_variance_within"
+        "Study(weak, strong; beside: single_ols; tasks: 3, splits: 3; best explained_variance_within"
     )
     assert len(repr(study)) < 200
     assert len(repr(study.cells[0])) < 100

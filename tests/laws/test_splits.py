@@ -209,6 +209,7 @@ def test_masks_are_read_as_masks():
         (lambda: drawn(splits.random(), np.arange(5)), "every task has one row only"),
         (lambda: splits.time([MOMENTS[0], AWARE[0]], 1), "no common order"),
         (lambda: splits.time([MOMENTS[0], DAYS[0]], 1), "no common order"),
+        (lambda: splits.random(test="half"), "test='half' must lie between 0 and 1"),
         (lambda: splits.time(5, 1), "give the time of each row"),
         (lambda: splits.group(np.zeros((3, 2)), 2), r"values of shape \(3, 2\)"),
     ],

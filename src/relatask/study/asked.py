@@ -71,6 +71,14 @@ def check_counts(seeds: Any, n_jobs: Any) -> None:
         raise InputError(f"n_jobs={n_jobs!r} must be a number of processes >= 1, or -1 for one a core.")
 
 
+def check_encoder(encode: Any) -> None:
+    """Raise InputError unless it is None, or an object with fit and transform."""
+    if encode is not None and (
+        inspect.isclass(encode) or not (hasattr(encode, "fit") and hasattr(encode, "transform"))
+    ):
+        raise InputError(f"encode={encode!r:.60} must be an object with fit and transform, such as TableEncoder().")
+
+
 def without_task_column(models: Mapping[str, Any], X: Any, tasks: Any) -> tuple[Any, Any]:
     """X without the column that models take their tasks from (`task_column`), and the tasks: given, or of the column.
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import relatask
 from relatask.measure import Note, Scores, evaluate
 from relatask.measure.metrics import OVERALL, overall_metric, task_metric
-from relatask.study.asked import check_counts, named_models, wanted_metrics, without_task_column
+from relatask.study.asked import check_counts, check_encoder, named_models, wanted_metrics, without_task_column
 from relatask.study.baselines import DEFAULT, build_baselines
 from relatask.study.cells import Cell, Cost, cell_path, load_cell, save_cell
 from relatask.study.fitting import random_states
@@ -151,6 +151,7 @@ def compare(
     """
     models, way, names = named_models(models), as_splits(splits), wanted_metrics(metrics)
     check_counts(seeds, n_jobs)
+    check_encoder(encode)
     own = named_models(baselines) if isinstance(baselines, Mapping) and baselines else {}
     X, tasks = without_task_column(own | models, X, tasks)
     data = problem(X, y, tasks, sample_weight)

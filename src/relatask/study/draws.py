@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ class Random(Splits):
     seed: int
 
     def __post_init__(self) -> None:
-        if not 0 < self.test < 1:
+        if not isinstance(self.test, Real) or not 0 < self.test < 1:
             raise InputError(f"random splits: test={self.test!r} must lie between 0 and 1, a share of the rows.")
         _at_least("random splits: repeats", self.repeats, 1)
 

@@ -109,7 +109,7 @@ def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Pro
             raise InputError(f"y has shape {values.shape} and tasks were given; with tasks y is (n,), without (n, t).")
         grouping = task_labels(tasks, len(values))
         known, places = encode_tasks(grouping, len(values))
-        codes, labels = places.astype(np.int64), tuple(known.tolist())
+        codes, labels = places.astype(np.int64), tuple(list(known) if known.dtype.kind in "mM" else known.tolist())
     else:
         labels = columns
     weight = _weights(sample_weight, len(values))
@@ -154,6 +154,8 @@ def rows_of(X: Any) -> int:
     """Number of rows of an array, a frame or a pyarrow table."""
     if hasattr(X, "num_rows"):
         return int(X.num_rows)
+    if not hasattr(X, "__len__") and not getattr(X, "shape", ()):
+        raise InputError(f"X is {type(X).__name__}; expected an array (n, d), a frame or a table.")
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
 
 

@@ -68,8 +68,8 @@ class Study:
     settings: dict[str, Any]
 
     def __repr__(self) -> str:
-        splits = len(self.scores.splits)
-        told = f"Study({_few(self.models)}; beside: {_few(self.baselines)}; {len(self.tasks)} tasks, {splits} splits"
+        told = f"Study({_few(self.models)}; beside: {_few(self.baselines)}; tasks: {len(self.tasks)}"
+        told += f", splits: {len(self.scores.splits)}"
         sign = METRICS[self.overall].sign
         means = {row["method"]: row[self.overall]["mean"] for row in self.summary([self.overall])}
         defined = {name: value for name, value in means.items() if value == value}
