@@ -153,3 +153,18 @@ def test_fitting_loads_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_columns_do_not_copy_the_data_whole(holes: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(400_000, 20)), rng.normal(size=(400_000, 3))
+    if holes:
+        Y[rng.random(Y.shape) < 0.2] = np.nan
+    tracemalloc.start()
+    try:
+        MultiTaskRegressor(Ridge(1.0)).fit(X, Y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * (X.nbytes + Y.nbytes)

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.forms import Array, Bucket, Forms
-
-CHUNK = 65_536
-"""Rows of one task that are copied at a time."""
+from relatask.linear.moments import CHUNK, column_moments, shared_rows
 
 THIN = 64
 """From this many features on, a task of fewer than d/2 rows keeps its rows instead of a (d, d) Gram."""
@@ -120,35 +118,30 @@ def columns(X: NDArray, Y: Array, weights: Array | None = None) -> Statistics:
     Tasks whose labels are observed on the same rows share one Gram.
     """
     observed = ~np.isnan(Y)
-    patterns, member = np.unique(observed.T, axis=0, return_inverse=True)
-    member = member.ravel()
+    # Patterns by their bits; numpy's unique would make a type of n fields of them.
+    place: dict[bytes, int] = {}
+    bits = np.packbits(observed.T, axis=1)
+    member = np.array([place.setdefault(row.tobytes(), len(place)) for row in bits])
+    patterns = observed.T[np.unique(member, return_index=True)[1]]
     if len(patterns) > 1:
         return _columns_with_holes(X, Y, observed, patterns, member, weights)
-    rows = np.flatnonzero(patterns[0])
-    x, labels = (X, Y) if len(rows) == len(X) else (X[rows], Y[rows])
     t, d = Y.shape[1], X.shape[1]
-    s = np.ones(len(rows)) if weights is None else weights[rows]
-    total = s.sum()
-    mean_x, mean_y = s @ x / total, s @ labels / total
-    root = np.sqrt(s)[:, None]
-    xc = (x - mean_x).astype(np.float64, copy=False)
-    yc = labels - mean_y
-    if weights is not None:
-        xc, yc = xc * root, yc * root
-    thin = d > THIN and len(rows) < d / 2
-    every, ones = np.arange(t), np.ones(t)
-    bucket = Bucket(every, ones, rows=xc[None]) if thin else Bucket(every, ones, gram=(xc.T @ xc)[None])
-    spread = np.sqrt(np.einsum("nd,nd->d", xc, xc) / total)
+    every = np.arange(t)
+    rows = np.flatnonzero(patterns[0])
+    shared = shared_rows(X, Y, weights, rows, every, _is_thin(len(rows), d))
+    base = shared.base[None]
+    bucket = Bucket(every, np.ones(t), rows=base) if shared.thin else Bucket(every, np.ones(t), gram=base)
+    square = np.einsum("nd,nd->d", shared.base, shared.base) if shared.thin else np.diagonal(shared.base)
     return Statistics(
-        count=np.full(t, len(rows)),
-        weight=np.full(t, total),
-        mean_x=np.tile(mean_x, (t, 1)),
-        mean_y=mean_y,
+        count=observed.sum(0),
+        weight=np.full(t, shared.weight),
+        mean_x=np.tile(shared.mean_x, (t, 1)),
+        mean_y=shared.mean_y,
         forms=Forms((bucket,), t, d),
-        cross=yc.T @ xc,
-        yy=np.einsum("nt,nt->t", yc, yc),
-        center=mean_x,
-        spread=_flat(spread, mean_x),
+        cross=shared.cross,
+        yy=shared.yy,
+        center=shared.mean_x,
+        spread=_flat(np.sqrt(square / shared.weight), shared.mean_x),
     )
 
 
@@ -169,23 +162,17 @@ def _columns_with_holes(
             dense.extend(tasks.tolist())
             grams.extend([np.zeros((d, d))] * len(tasks))
             continue  # A task without labels keeps its place, with zero moments.
-        x, s = X[rows].astype(np.float64), np.ones(len(rows)) if weights is None else weights[rows]
-        weight[tasks] = s.sum()
-        mean = s @ x / s.sum()
-        xc = (x - mean) * np.sqrt(s)[:, None]
-        labels = Y[np.ix_(rows, tasks)]
-        mean_x[tasks], mean_y[tasks] = mean, s @ labels / s.sum()
-        yc = (labels - mean_y[tasks]) * np.sqrt(s)[:, None]
-        cross[tasks], yy[tasks] = yc.T @ xc, np.einsum("nt,nt->t", yc, yc)
-        if d > THIN and len(rows) < d / 2:
-            few.update(dict.fromkeys(tasks.tolist(), xc))
+        shared = shared_rows(X, Y, weights, rows, tasks, _is_thin(len(rows), d))
+        weight[tasks], mean_x[tasks], mean_y[tasks] = shared.weight, shared.mean_x, shared.mean_y
+        cross[tasks], yy[tasks] = shared.cross, shared.yy
+        if shared.thin:
+            few.update(dict.fromkeys(tasks.tolist(), shared.base))
         else:
             dense.extend(tasks.tolist())
-            grams.extend([xc.T @ xc] * len(tasks))
+            grams.extend([shared.base] * len(tasks))
     used = observed.any(1)
     s = used.astype(float) if weights is None else np.where(used, weights, 0.0)
-    center = s @ X / s.sum()
-    spread = np.sqrt(s @ np.square(X - center) / s.sum())
+    center, spread = column_moments(X, s)
     order = np.argsort(dense)
     stacked = np.stack(grams)[order] if grams else np.zeros((0, d, d))
     forms = Forms(_buckets(stacked, np.asarray(dense, dtype=np.intp)[order], few), t, d)
@@ -266,6 +253,11 @@ def _columns_from_tasks(weight: Array, mean_x: Array, grams: Array, few: dict[in
     for rows in few.values():
         square = square + np.einsum("nd,nd->d", rows, rows)
     return center, _flat(np.sqrt(square / total), center)
+
+
+def _is_thin(count: int, d: int) -> bool:
+    """Whether a task keeps its rows."""
+    return d > THIN and count < d / 2
 
 
 def _flat(spread: Array, center: Array) -> Array:

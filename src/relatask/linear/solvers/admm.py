@@ -6,6 +6,7 @@ dual residuals (Boyd et al. 2011, sections 3.4.1, 3.4.3 and 7.1), stopped by a c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,7 +92,7 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     return solution, State(V, [rho * u for u in U], rho)
 
 
-def _data_step(objective: Objective, shift: float):  # type: ignore[no-untyped-def]
+def _data_step(objective: Objective, shift: float) -> Callable[[Array], Array]:
     """(H + shift I)^-1, with a common intercept by Sherman and Morrison."""
     problem = objective.problem
     shifted = problem.forms.spectrum.shifted(np.full((problem.shape[0], 1), shift))
