@@ -16,7 +16,7 @@ import relatask
 from relatask.cli import show
 from relatask.cli.grid import tabular
 
-NEEDED = ("numpy", "scipy", "scikit-learn", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
+NEEDED = ("numpy", "scipy", "scikit-learn", "numba", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
 OPTIONAL = {
     "pandas": "pandas frames as X (extra docs)",
     "polars": "polars frames as X",
