@@ -43,10 +43,10 @@ class Compiled:
         function = self._linked()
         if self._cached:
             try:
-                return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+                return numba.njit(cache=True, **options)(function)
             except (RuntimeError, OSError):  # no folder can be written
                 self._cached = False
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+        return numba.njit(**options)(function)
 
     def _forget_cache(self) -> None:
         """Compile anew at the next call, this function and those that it calls."""
