@@ -111,7 +111,7 @@ def test_no_point_gives_a_bound_above_the_optimum(seed: int, road: dict) -> None
     rounding = 1e-9 * target.problem.constant
     for size in (0.0, 1e-3, 0.1, 1.0, 10.0, 1e3):
         W, *split = (size * rng.normal(size=shape) for _ in range(4))
-        duals = split[: len(target.norms)]
+        duals = split[: len(target.terms)]
         product = target.smooth_product(W)
         assert target.bound_from_residual(W, product, duals) <= best.objective_ + rounding
         assert target.bound_from_dual(duals, W if target.precision is not None else None) <= best.objective_ + rounding

@@ -23,7 +23,7 @@ from relatask.linear.nested import nested, resolved
 from relatask.linear.path import Model, Path, choose, open_strengths, predict_rows
 from relatask.linear.solvers import SOLVERS
 from relatask.notices import InputError
-from relatask.relations import Relation, parameters
+from relatask.relations import Relation, strengths
 
 WEIGHTINGS = ("sum", "task", "sample")
 INTERCEPTS = ("free", "tied", "common", "none")
@@ -250,7 +250,7 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
             "residual_": solution.residual,
             "n_iter_": solution.n_iter,
             "relation_": relation,
-            "strengths_": {k: float(v) for k, v in parameters(relation).items() if k.endswith("strength")},
+            "strengths_": {k: float(v) for k, v in strengths(relation).items()},
             "path_": path,
         }
 

@@ -72,7 +72,7 @@ def fit_statistics(
     columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
     reduced = problem if len(columns) == problem.shape[1] else problem.restricted(columns)
     # A part of strength 0 has no place in a solver's state.
-    kinds = tuple((type(part).__name__, part.strength == 0) for part in parts(relation))  # type: ignore[attr-defined]
+    kinds = tuple((type(part).__name__, part.vanishes) for part in parts(relation))
     here = (tuple(columns.tolist()), problem.shape, kinds)
     start = end.start if end is not None and (end.columns, end.shape, end.kinds) == here else None
     solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)

@@ -36,7 +36,7 @@ def open_columns(stats: Statistics, problem: Problem, relation: Relation, fit: S
     if not flat.any():
         return np.flatnonzero(flat)
     target = objective(problem, relation)
-    if target.norms or (target.precision is not None and not _singular(target.precision)):
+    if target.terms or (target.precision is not None and not _singular(target.precision)):
         return np.zeros(0, dtype=np.intp)
     return np.flatnonzero(flat)
 

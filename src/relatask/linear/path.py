@@ -21,15 +21,11 @@ from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
 from relatask.linear.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning
-from relatask.relations import Proximal, Quadratic, Relation, parameters, split, with_parameters
+from relatask.relations import Relation, split, strengths, with_parameters
 
 GRID = 25
 GRID_OF_TWO = 9
 FOLDS = 5
-SPAN = 1e4
-"""A quadratic's strengths reach from the trace-matched one / SPAN to the same * SPAN."""
-DEPTH = 1e-4
-"""A norm's strengths reach from the null strength down to this share of it."""
 PATH_TOL = 5e-5
 """Norms along a path are solved to this gap: it chooses a strength, which is then fitted to the model's own."""
 CHUNK = 4e7
@@ -83,8 +79,8 @@ class Path:
 
 
 def open_strengths(relation: Relation) -> tuple[str, ...]:
-    """Names, as `parameters` gives them, of strengths that are "auto"."""
-    return tuple(k for k, v in parameters(relation).items() if isinstance(v, str) and v == "auto")
+    """Names, as `strengths` gives them, of strengths that are "auto"."""
+    return tuple(k for k, v in strengths(relation).items() if isinstance(v, str) and v == "auto")
 
 
 def choose(design: Design, stats: Statistics, relation: Relation, model: Model, seed: int = 0) -> tuple[Relation, Path]:
@@ -230,18 +226,11 @@ def predict_rows(X: NDArray, codes: NDArray[np.intp] | None, coef: Array, interc
 
 def _grid(relation: Relation, name: str, problem: Problem, points: int) -> list[float]:
     """Ascending strengths for one part."""
-    part_name, _, _ = name.rpartition("__")
-    part = relation.part(part_name) if part_name else relation  # type: ignore[attr-defined]
-    unit = with_parameters(part, strength=1.0)
-    if isinstance(unit, Proximal):
-        null = float(unit.dual_norm(problem.cross)) or 1.0
-        return np.geomspace(DEPTH * null, null, points).tolist()
-    assert isinstance(unit, Quadratic)
-    t, _ = problem.shape
-    data = float(problem.forms.diagonal().mean()) or 1.0
-    own = float(unit.precision(t).diagonal().mean())
-    matched = data / own if own > 0 else data
-    return np.geomspace(matched / SPAN, matched * SPAN, points).tolist()
+    part_name, _, field = name.rpartition("__")
+    part: Relation = relation.part(part_name) if part_name else relation  # type: ignore[attr-defined]
+    curvature = float(problem.forms.diagonal().mean()) or 1.0
+    low, high = part.reach(field, problem.cross, curvature)
+    return np.geomspace(low, high, points).tolist()
 
 
 def _trained(train: Design) -> NDArray[np.bool_]:

@@ -76,6 +76,7 @@ class Solution:
     n_iter : iterations; 1 for a direct solve.
     solver : its name.
     certified : whether `residual` is a duality gap.
+    components : of every relation of W as a sum, in their order, the matrices that W is the sum of.
     """
 
     W: Array
@@ -84,3 +85,4 @@ class Solution:
     n_iter: int
     solver: str
     certified: bool
+    components: tuple[tuple[Array, ...], ...] = ()

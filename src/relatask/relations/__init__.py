@@ -7,19 +7,21 @@ from relatask.relations.forms import TaskKernel, TaskPrecision, TraceForm
 from relatask.relations.norms import SharedSparsity, Sparse, TraceNorm
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.quadratic import Chain, Graph, Pairwise, Ridge
-from relatask.relations.relation import (
-    Proximal,
-    Quadratic,
-    Relation,
+from relatask.relations.relation import Alternating, Proximal, Quadratic, Relation, Smooth
+from relatask.relations.splitting import Split
+from relatask.relations.sums import (
     Sum,
     is_final,
     parameters,
     parts,
     split,
+    strengths,
+    surrogate,
     with_parameters,
 )
 
 __all__ = [
+    "Alternating",
     "Chain",
     "Dense",
     "Diagonal",
@@ -35,7 +37,9 @@ __all__ = [
     "Relation",
     "Ridge",
     "SharedSparsity",
+    "Smooth",
     "Sparse",
+    "Split",
     "Sum",
     "TaskKernel",
     "TaskPrecision",
@@ -45,6 +49,8 @@ __all__ = [
     "parts",
     "registry",
     "split",
+    "strengths",
+    "surrogate",
     "with_parameters",
 ]
 

@@ -27,7 +27,7 @@ _passed: weakref.WeakValueDictionary[tuple[str, int], np.ndarray] = weakref.Weak
 _spectra: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
 
-def check_strength(owner: str, strength: Any) -> Strength:
+def check_strength(owner: str, strength: Any, name: str = "strength") -> Strength:
     """Give back a strength as a float >= 0, or "auto"; raise InputError for anything else."""
     if isinstance(strength, str) and strength == "auto":
         return "auto"
@@ -35,17 +35,17 @@ def check_strength(owner: str, strength: Any) -> Strength:
     if is_number and math.isfinite(strength) and strength >= 0:
         return float(strength)
     raise InputError(
-        f"{owner}: strength={strength!r} is not usable; expected a finite number >= 0, or 'auto' to let "
+        f"{owner}: {name}={strength!r} is not usable; expected a finite number >= 0, or 'auto' to let "
         f"an estimator choose it."
     )
 
 
-def chosen(owner: str, strength: Strength) -> float:
+def chosen(owner: str, strength: Strength, name: str = "strength") -> float:
     """Give back the strength as a number; raise InputError while it is still "auto"."""
     if strength == "auto":
         raise InputError(
-            f"{owner}: strength='auto' has no value yet; an estimator such as MultiTaskRegressor chooses it in fit. "
-            f"To evaluate the relation yourself, give a number, for example {owner}(strength=1.0)."
+            f"{owner}: {name}='auto' has no value yet; an estimator such as MultiTaskRegressor chooses it in fit. "
+            f"To evaluate the relation yourself, give a number, for example {owner}({name}=1.0)."
         )
     return float(strength)
 
@@ -81,6 +81,11 @@ def read_w(W: Any, n_tasks: int | None = None, owner: str = "relation") -> tuple
     if not xp.isdtype(W.dtype, "real floating"):
         W = xp.astype(W, xp.float64)
     return W, xp
+
+
+def detached(W: Array) -> Array:
+    """Give W without its gradient's history; a numpy array as it is."""
+    return W.detach() if hasattr(W, "detach") else W
 
 
 def like(values: np.ndarray, W: Array, xp: Any, *, integer: bool = False) -> Array:

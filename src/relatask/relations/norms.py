@@ -57,10 +57,10 @@ class TraceNorm(Proximal):
         U, singular, Vt = xp.linalg.svd(W, full_matrices=False)
         return (U * _shrunk(singular, step * chosen("TraceNorm", self.strength), xp)) @ Vt
 
-    def dual_norm(self, Z: Array) -> Array:
-        """Give the operator norm of Z (t, d): its largest singular value."""
+    def gauge(self, Z: Array) -> Array:
+        """Give the operator norm of Z (t, d), its largest singular value, over the strength."""
         Z, xp = read_w(Z, owner="TraceNorm")
-        return xp.max(xp.linalg.svdvals(Z))
+        return xp.max(xp.linalg.svdvals(Z)) / chosen("TraceNorm", self.strength)
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
@@ -116,10 +116,10 @@ class SharedSparsity(Proximal):
         kept = _shrunk(norms, step * chosen("SharedSparsity", self.strength), xp)
         return W * (kept / xp.where(norms > 0, norms, xp.ones_like(norms)))
 
-    def dual_norm(self, Z: Array) -> Array:
-        """Give the largest norm over tasks of any feature of Z (t, d)."""
+    def gauge(self, Z: Array) -> Array:
+        """Give the largest norm over tasks of any feature of Z (t, d), over the strength."""
         Z, xp = read_w(Z, owner="SharedSparsity")
-        return xp.max(_feature_norms(Z, xp))
+        return xp.max(_feature_norms(Z, xp)) / chosen("SharedSparsity", self.strength)
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
@@ -172,10 +172,10 @@ class Sparse(Proximal):
         W, xp = read_w(W, owner="Sparse")
         return xp.sign(W) * _shrunk(xp.abs(W), step * chosen("Sparse", self.strength), xp)
 
-    def dual_norm(self, Z: Array) -> Array:
-        """Give the largest absolute value of Z (t, d)."""
+    def gauge(self, Z: Array) -> Array:
+        """Give the largest absolute value of Z (t, d), over the strength."""
         Z, xp = read_w(Z, owner="Sparse")
-        return xp.max(xp.abs(Z))
+        return xp.max(xp.abs(Z)) / chosen("Sparse", self.strength)
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:

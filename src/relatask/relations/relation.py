@@ -1,13 +1,11 @@
-"""What a relation R(W) is, and what it can do: base classes, sums, and how a solver takes one apart."""
+"""What a relation R(W) is, and what it can do: the base classes."""
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from array_api_compat import to_device
@@ -15,6 +13,9 @@ from array_api_compat import to_device
 from relatask.notices import InputError
 from relatask.relations.checks import Array, like, read_w
 from relatask.relations.precision import Precision
+
+SPAN = 1e4
+"""How far strengths reach that are to be chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,10 @@ class Relation(ABC):
 
     formula: ClassVar[str]
     source: ClassVar[str]
+    strengths: ClassVar[tuple[str, ...]] = ("strength",)
+    """Names of the fields that are strengths: numbers >= 0, or "auto" for an estimator to choose."""
+    alone: ClassVar[bool] = False
+    """Whether it stands for the whole model, so that nothing can be added to it."""
 
     @abstractmethod
     def value(self, W: Array) -> Array:
@@ -60,12 +65,56 @@ class Relation(ABC):
         """
         return self
 
+    def terms(self) -> tuple[Relation, ...]:
+        """Give the relations whose sum this is, for a solver: itself, unless it is shorthand for others."""
+        return (self,)
+
+    def components(self, W: np.ndarray) -> dict[str, np.ndarray]:
+        """Give the matrices that W (t, d) is the sum of, by name: none, for a relation that takes W as it is."""
+        return {}
+
+    def extrapolate(self, W: np.ndarray, tasks: Sequence[Hashable]) -> np.ndarray:
+        """Give coefficients (len(tasks), d) of tasks never seen, from those fitted; `bind` has been called.
+
+        Raises
+        ------
+        InputError
+            For a relation that knows nothing of other tasks, and for labels that it was not told about.
+        """
+        raise InputError(f"{type(self).__name__} says nothing of tasks that were not fitted.")
+
+    def reach(self, name: str, correlation: np.ndarray, curvature: float) -> tuple[float, float]:
+        """Give the lowest and the highest value worth trying for one of the strengths.
+
+        Parameters
+        ----------
+        name : str
+            Of `strengths`.
+        correlation : (t, d) array
+            Correlations X_k' y_k of features and labels: minus the gradient of the loss at W = 0.
+        curvature : float
+            Mean diagonal of the tasks' X_k' X_k.
+
+        Raises
+        ------
+        InputError
+            For a relation whose strength cannot be chosen.
+        """
+        raise InputError(f"{type(self).__name__}: {name}='auto' cannot be chosen; give a number.")
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether R is zero everywhere, because its strengths are."""
+        return bool(self.strengths) and all(getattr(self, name) == 0 for name in self.strengths)
+
     def __call__(self, W: Array) -> Array:
         """Give R(W)."""
         return self.value(W)
 
-    def __add__(self, other: Relation) -> Sum:
+    def __add__(self, other: Relation) -> Relation:
         """Give the sum of two relations."""
+        from relatask.relations.sums import Sum
+
         return Sum((self, other)) if isinstance(other, Relation) else NotImplemented
 
 
@@ -85,201 +134,58 @@ class Quadratic(Relation):
         # (I + step P)^-1 = (1/step) (I/step + P)^-1
         return like(self.precision(W.shape[0]).solve(1 / step, values) / step, W, xp)
 
+    def reach(self, name: str, correlation: np.ndarray, curvature: float) -> tuple[float, float]:
+        """Give four decades below and above the strength at which P's diagonal equals the data's."""
+        own = float(replace(self, **{name: 1.0}).precision(len(correlation)).diagonal().mean())
+        return around(curvature / own if own > 0 else curvature)
+
 
 class Proximal(Relation):
-    """A relation that is strength times a norm of W, with a proximal operator."""
+    """A convex relation with an exact proximal operator; a norm, unless it says otherwise."""
 
     @abstractmethod
     def prox(self, W: Array, step: float) -> Array:
         """Give the minimiser over V of step R(V) + 1/2 ||V - W||_F^2."""
 
     @abstractmethod
-    def dual_norm(self, Z: Array) -> Array:
-        """Give the dual norm of Z (t, d), without the strength: max of <Z, W> over W of norm <= 1."""
+    def gauge(self, Z: Array) -> Array:
+        """Give the smallest g >= 0 for which the conjugate of R is finite at Z / g; Z is (t, d).
+
+        For a norm this is its dual norm, max of <Z, W> over R(W) <= 1: W = 0 is optimal where the gauge of the
+        correlations is at most 1. It is 0 where R grows faster than any linear function.
+        """
+
+    def conjugate(self, Z: Array) -> Array:
+        """Give R*(Z) = max over W of <Z, W> - R(W), where `gauge` is at most 1: zero, for a norm."""
+        return 0.0
+
+    def reach(self, name: str, correlation: np.ndarray, curvature: float) -> tuple[float, float]:
+        """Give the strength from which on W = 0, and four decades below it."""
+        return below(float(replace(self, **{name: 1.0}).gauge(correlation)))
 
 
-@dataclass(frozen=True, eq=False)
-class Sum(Relation):
-    """The sum of several relations, made by ``+``.
+class Smooth(Relation):
+    """A relation with a gradient everywhere, but not convex: a solver ends at a stationary point."""
 
-    Parameters
-    ----------
-    parts : tuple of Relation
-        Sums among them are taken apart, so that `parts` is flat.
-
-    Raises
-    ------
-    InputError
-        If a part is not a relation, or there is none.
-
-    Examples
-    --------
-    >>> from relatask.relations import Ridge, TraceNorm
-    >>> total = Ridge(0.1) + TraceNorm(2.0)
-    >>> total.names
-    ('Ridge', 'TraceNorm')
-    >>> float(total([[3.0, 4.0]]))
-    11.25
-    """
-
-    parts: tuple[Relation, ...]
-
-    formula: ClassVar[str] = "R_1(W) + R_2(W) + ..."
-    source: ClassVar[str] = "the sum of its parts"
-
-    def __post_init__(self) -> None:
-        """Check and flatten the parts."""
-        flat: list[Relation] = []
-        for part in self.parts:
-            if not isinstance(part, Relation):
-                raise InputError(f"Sum: {part!r} is not a relation; expected relations such as Ridge(1.0).")
-            flat.extend(parts(part))
-        if not flat:
-            raise InputError("Sum: no parts given; expected at least one relation.")
-        object.__setattr__(self, "parts", tuple(flat))
-
-    def value(self, W: Array) -> Array:
-        """Give the sum of the parts' values."""
-        first, *others = self.parts
-        total = first.value(W)
-        for part in others:
-            total = total + part.value(W)
-        return total
-
-    def given(self, W: Array) -> Sum:
-        """Give the sum of the parts, each given W."""
-        return Sum(tuple(part.given(W) for part in self.parts))
-
-    def bind(self, tasks: Sequence[Hashable]) -> Sum:
-        """Give the sum of the parts, each bound to the tasks."""
-        return Sum(tuple(part.bind(tasks) for part in self.parts))
-
-    def among(self, kept: Sequence[int]) -> Sum:
-        """Give the sum of the parts, each left with some of its tasks."""
-        return Sum(tuple(part.among(kept) for part in self.parts))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """One unique name per part: its class; the second of a class is `Ridge_2`, the third `Ridge_3`."""
-        seen: Counter[str] = Counter()
-        names = []
-        for part in self.parts:
-            name = type(part).__name__
-            seen[name] += 1
-            names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-        return tuple(names)
-
-    def part(self, name: str) -> Relation:
-        """Give the part of this name; raise InputError naming those there are."""
-        return self.parts[self._index(name)]
-
-    def with_part(self, name: str, part: Relation) -> Sum:
-        """Give a sum in which the part of this name is replaced by another."""
-        index = self._index(name)
-        return Sum((*self.parts[:index], part, *self.parts[index + 1 :]))
-
-    def quadratic(self, n_tasks: int) -> Precision | None:
-        """Give the precision of the quadratic parts together, None if there are none."""
-        total: Precision | None = None
-        for part in self.parts:
-            if isinstance(part, Quadratic):
-                precision = part.precision(n_tasks)
-                total = precision if total is None else total + precision
-        return total
-
-    def proximal(self) -> tuple[Proximal, ...]:
-        """Give the proximal parts: the norms."""
-        return tuple(part for part in self.parts if isinstance(part, Proximal))
-
-    @classmethod
-    def example(cls, n_tasks: int) -> Self:
-        """Give a ridge plus a trace norm."""
-        from relatask.relations.norms import TraceNorm
-        from relatask.relations.quadratic import Ridge
-
-        return cls((Ridge.example(n_tasks), TraceNorm.example(n_tasks)))
-
-    def _index(self, name: str) -> int:
-        if name not in self.names:
-            raise InputError(f"the sum has no part {name!r}; its parts are {', '.join(self.names)}.")
-        return self.names.index(name)
+    @abstractmethod
+    def gradient(self, W: np.ndarray) -> np.ndarray:
+        """Give the gradient (t, d) at W (t, d)."""
 
 
-def parts(relation: Relation) -> tuple[Relation, ...]:
-    """Give the parts of a sum, or the relation itself as its only part."""
-    return relation.parts if isinstance(relation, Sum) else (relation,)
+class Alternating(Relation):
+    """A relation that learns something from W, and is convex in W while that is held: `given`, then `surrogate`."""
+
+    @abstractmethod
+    def surrogate(self) -> Relation:
+        """Give the convex relation that touches this one at the W it was last `given`, up to a constant."""
 
 
-def split(relation: Relation, n_tasks: int) -> tuple[Precision | None, tuple[Proximal, ...]]:
-    """Take a relation apart into what a solver can use: one precision and some norms.
-
-    Raises
-    ------
-    InputError
-        If a part is neither `Quadratic` nor `Proximal`; it is named.
-
-    Examples
-    --------
-    >>> from relatask.relations import Pairwise, Ridge, Sparse
-    >>> precision, norms = split(Ridge(1.0) + Pairwise(0.5) + Sparse(2.0), n_tasks=3)
-    >>> type(precision).__name__, norms
-    ('LowRank', (Sparse(strength=2.0),))
-    """
-    for part in parts(relation):
-        if not isinstance(part, Quadratic | Proximal):
-            raise InputError(
-                f"{type(part).__name__} is neither Quadratic nor Proximal, so the linear solvers cannot use it; "
-                f"expected relations with a precision or a prox, or sums of these."
-            )
-    whole = Sum((relation,))
-    return whole.quadratic(n_tasks), whole.proximal()
+def around(scale: float) -> tuple[float, float]:
+    """Give the reach of a strength whose natural size is known: four decades to both sides."""
+    return scale / SPAN, scale * SPAN
 
 
-def parameters(relation: Relation) -> dict[str, Any]:
-    """Give the relation's fields by name; those of a sum's parts as `Pairwise__strength`.
-
-    Examples
-    --------
-    >>> from relatask.relations import Pairwise, Ridge
-    >>> parameters(Ridge(1.0) + Pairwise(0.5))
-    {'Ridge__strength': 1.0, 'Pairwise__strength': 0.5}
-    """
-    if isinstance(relation, Sum):
-        return {
-            f"{name}__{key}": value
-            for name, part in zip(relation.names, relation.parts, strict=True)
-            for key, value in parameters(part).items()
-        }
-    return {field.name: getattr(relation, field.name) for field in fields(relation)}
-
-
-def with_parameters(relation: Relation, **values: Any) -> Relation:
-    """Give the relation with some fields replaced, named as `parameters` names them; nothing is mutated.
-
-    Raises
-    ------
-    InputError
-        For a name that the relation does not have.
-
-    Examples
-    --------
-    >>> from relatask.relations import Pairwise, Ridge
-    >>> with_parameters(Ridge(1.0) + Pairwise(0.5), Pairwise__strength=2.0).parts
-    (Ridge(strength=1.0), Pairwise(strength=2.0))
-    """
-    known = parameters(relation)
-    for name in values:
-        if name not in known:
-            raise InputError(f"{type(relation).__name__} has no parameter {name!r}; it has {', '.join(known)}.")
-    if not isinstance(relation, Sum):
-        return replace(relation, **values)
-    for name, value in values.items():
-        part_name, field_name = name.split("__", 1)
-        part = relation.part(part_name)
-        relation = relation.with_part(part_name, replace(part, **{field_name: value}))
-    return relation
-
-
-def is_final(kind: Any) -> bool:
-    """Whether this is a relation a person can choose by name: concrete, and not the sum of others."""
-    return inspect.isclass(kind) and issubclass(kind, Relation) and not inspect.isabstract(kind) and kind is not Sum
+def below(null: float) -> tuple[float, float]:
+    """Give the reach of a strength from which on nothing is left: four decades below it."""
+    null = null or 1.0
+    return null / SPAN, null

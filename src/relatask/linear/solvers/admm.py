@@ -1,12 +1,13 @@
 """Alternating direction method of multipliers: the data by one eigendecomposition per task, each relation by its prox.
 
 minimise F(W) + R_q(V_0) + sum_i R_i(V_i) with V_i = W, over-relaxed, its step adapted to the balance of the primal and
-dual residuals (Boyd et al. 2011, sections 3.4.1, 3.4.3 and 7.1), stopped by a certified duality gap.
+dual residuals (Boyd et al. 2011, sections 3.4.1, 3.4.3 and 7.1), stopped by a certified duality gap. A relation of W as
+a sum of components has a copy of each, and V_i is their sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from relatask.linear.forms import Array
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.certificate import Objective, relative_gap
+from relatask.relations import Proximal, Split
 
 RELAX = 1.6
 CHECK = 10
@@ -28,11 +30,18 @@ SETTLE = 200
 
 @dataclass(frozen=True)
 class State:
-    """Where a solve ended, to begin the next one there: copies V, unscaled duals, and the step."""
+    """Where a solve ended, to begin the next one there: copies V of each term's components, unscaled duals, the step.
 
-    V: list[Array]
-    duals: list[Array]
+    `duals` are those of the terms, in their order; a quadratic's comes last.
+    """
+
+    V: list[list[Array]]
+    duals: list[list[Array]]
     rho: float
+
+    def multipliers(self) -> list[Array]:
+        """One Z (t, d) a term: the mean over its components, which agree at the optimum."""
+        return [np.mean(duals, axis=0) for duals in self.duals]
 
 
 def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None = None) -> tuple[Solution, State]:
@@ -43,53 +52,95 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     solution : Solution, with the certified gap that was reached
     state : State, for a warm start
     """
-    problem, precision = objective.problem, objective.precision
-    parts = len(objective.norms) + (precision is not None)
+    problem, precision, terms = objective.problem, objective.precision, objective.terms
+    proxes = _proxes(objective)
     shape = problem.shape
-    cross = problem.cross
+    # A term of m components holds W by a spring of 1/m: they share what W moves.
+    stiffness = float(sum(1 / len(p) for p in proxes))
     rho = start.rho if start else _first_step(objective)
-    V = [v.copy() for v in start.V] if start else [np.zeros(shape)] * parts
-    U = [z / rho for z in start.duals] if start else [np.zeros(shape)] * parts
-    data_step = _data_step(objective, rho * parts)
-    best_value, best_W, best_bound = np.inf, np.zeros(shape), -np.inf
-    gap = np.inf
+    V = [[v.copy() for v in vs] for vs in start.V] if start else [[np.zeros(shape)] * len(p) for p in proxes]
+    U = [[z / rho for z in zs] for zs in start.duals] if start else [[np.zeros(shape)] * len(p) for p in proxes]
+    data_step = _data_step(objective, rho * stiffness)
+    best = Candidate(np.inf, np.zeros(shape), ())
+    best_bound, gap = -np.inf, np.inf
     for iteration in range(1, max_iter + 1):
-        right = cross + rho * sum((v - u for v, u in zip(V, U, strict=True)), np.zeros(shape))
+        sums = [np.sum(vs, axis=0) - np.sum(us, axis=0) for vs, us in zip(V, U, strict=True)]
+        right = problem.cross + rho * np.sum([m / len(p) for m, p in zip(sums, proxes, strict=True)], axis=0)
         W = data_step(right)
-        change = 0.0
-        for i in range(parts):
-            relaxed = RELAX * W + (1 - RELAX) * V[i] + U[i]
-            if i < len(objective.norms):
-                v = objective.norms[i].prox(relaxed, 1 / rho)
-            else:
-                assert precision is not None
-                v = rho * precision.solve(rho, relaxed)
-            change += float(np.vdot(v - V[i], v - V[i]))
-            V[i], U[i] = v, relaxed - v
+        change = primal = size = 0.0
+        for i, parts in enumerate(proxes):
+            shift = (W - sums[i]) / len(parts)
+            for c, prox in enumerate(parts):
+                x = V[i][c] - U[i][c] + shift
+                relaxed = RELAX * x + (1 - RELAX) * V[i][c] + U[i][c]
+                v = prox(relaxed, rho)
+                change += float(np.vdot(v - V[i][c], v - V[i][c]))
+                primal += float(np.vdot(x - v, x - v))
+                size += float(np.vdot(x, x))
+                V[i][c], U[i][c] = v, relaxed - v
         if iteration % CHECK and iteration not in EARLY and iteration != max_iter:
             continue
-        duals = [rho * u for u in U]
-        norm_duals = duals[: len(objective.norms)]
-        quadratic = V[-1] if precision is not None else None
-        best_bound = max(best_bound, objective.bound_from_dual(norm_duals, quadratic))
-        for candidate in V:
-            product = objective.smooth_product(candidate)
-            value = objective.value(candidate, product)
-            if value < best_value:
-                best_value, best_W = value, candidate
-            best_bound = max(best_bound, objective.bound_from_residual(candidate, product, norm_duals))
-        gap = relative_gap(best_value, best_bound)
+        duals = [rho * np.mean(us, axis=0) for us in U[: len(terms)]]
+        best_bound = max(best_bound, objective.bound_from_dual(duals, V[-1][0] if precision is not None else None))
+        for candidate in candidates(objective, V):
+            if candidate.value < best.value:
+                best = candidate
+            product = objective.smooth_product(candidate.W)
+            best_bound = max(best_bound, objective.bound_from_residual(candidate.W, product, duals))
+        gap = relative_gap(best.value, best_bound)
         if gap <= tol:
             break
         if iteration % (CHECK if iteration <= SETTLE else 10 * CHECK):
             continue
-        factor = _adapt(W, V, U, np.sqrt(change), parts)
+        factor = _adapt(np.sqrt(primal), np.sqrt(change), np.sqrt(size), V, U)
         if factor != 1.0:
             rho *= factor
-            U = [u / factor for u in U]
-            data_step = _data_step(objective, rho * parts)
-    solution = Solution(best_W, best_value, gap, iteration, "admm", certified=True)
-    return solution, State(V, [rho * u for u in U], rho)
+            U = [[u / factor for u in us] for us in U]
+            data_step = _data_step(objective, rho * stiffness)
+    solution = Solution(best.W, best.value, gap, iteration, "admm", certified=True, components=best.components)
+    return solution, State(V, [[rho * u for u in us] for us in U], rho)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A point, an upper bound of the objective there, and the components of each split term that give it."""
+
+    value: float
+    W: Array
+    components: tuple[tuple[Array, ...], ...]
+
+
+def candidates(objective: Objective, V: Sequence[Sequence[Array]]) -> list[Candidate]:
+    """One point per copy: the sum of its components. Of the others' components the first takes the difference."""
+    found = []
+    for own in V:
+        W = np.sum(own, axis=0) if len(own) > 1 else own[0]
+        value, components = objective.smooth_value(W, objective.smooth_product(W)), []
+        for term, vs in zip(objective.terms, V, strict=False):
+            if isinstance(term, Split):
+                rest = list(vs[1:])
+                pieces = (W - np.sum(rest, axis=0), *rest)
+                components.append(pieces)
+                value += sum(float(r.value(v)) for r, v in zip(term.summands().values(), pieces, strict=True))
+            else:
+                value += float(term.value(W))
+        found.append(Candidate(value, W, tuple(components)))
+    return found
+
+
+def _proxes(objective: Objective) -> list[list[Callable[[Array, float], Array]]]:
+    """For every term its components' proximal operators (V, rho) -> V; a quadratic's last."""
+    proxes = [
+        [_prox_of(part) for part in (term.summands().values() if isinstance(term, Split) else (term,))]
+        for term in objective.terms
+    ]
+    if (precision := objective.precision) is not None:
+        proxes.append([lambda V, rho: rho * precision.solve(rho, V)])
+    return proxes
+
+
+def _prox_of(relation: Proximal) -> Callable[[Array, float], Array]:
+    return lambda V, rho: relation.prox(V, 1 / rho)
 
 
 def _data_step(objective: Objective, shift: float) -> Callable[[Array], Array]:
@@ -120,11 +171,10 @@ def _first_step(objective: Objective) -> float:
     return float(np.exp(np.log(positive).mean())) if positive.size else 1.0
 
 
-def _adapt(W: Array, V: list[Array], U: list[Array], change: float, parts: int) -> float:
+def _adapt(primal: float, change: float, size: float, V: list[list[Array]], U: list[list[Array]]) -> float:
     """The factor by which to change the step, from the ratio of the relative residuals."""
-    primal = np.sqrt(sum(float(np.vdot(W - v, W - v)) for v in V))
-    size = max(np.sqrt(parts) * float(np.linalg.norm(W)), np.sqrt(sum(float(np.vdot(v, v)) for v in V)))
-    dual_size = np.sqrt(sum(float(np.vdot(u, u)) for u in U))
+    size = max(size, np.sqrt(sum(float(np.vdot(v, v)) for vs in V for v in vs)))
+    dual_size = np.sqrt(sum(float(np.vdot(u, u)) for us in U for u in us))
     if change == 0 or primal == 0:
         # The copies stand still (at zero, say) while the data's solution is elsewhere, or the other way round.
         return 10.0 if primal > 0 else 0.1 if change > 0 else 1.0

@@ -26,9 +26,9 @@ class Start:
 
 
 def objective(problem: Problem, relation: Relation) -> Objective:
-    """The data and the relation's parts, norms of strength 0 left out."""
-    precision, norms = split(relation, problem.shape[0])
-    return Objective(problem, precision, tuple(n for n in norms if n.strength != 0))  # type: ignore[attr-defined]
+    """The data and the relation's terms, those that are zero everywhere left out."""
+    precision, terms = split(relation, problem.shape[0])
+    return Objective(problem, precision, tuple(term for term in terms if not term.vanishes))
 
 
 def solve(
@@ -50,7 +50,7 @@ def solve(
     start : Start, for a solve nearby
     """
     target = objective(problem, relation)
-    if not target.norms:
+    if not target.terms:
         if solver not in ("auto", "direct"):
             raise InputError(f"solver={solver!r} is for relations with a norm; this one is quadratic: use 'direct'.")
         first = None if start is None else start.W[:, None, :]
@@ -59,7 +59,7 @@ def solve(
         value = target.value(W[:, 0])
         return Solution(W[:, 0], value, float(residual[0]), n_iter, "direct", certified=False), Start(W[:, 0])
     if solver == "direct":
-        names = ", ".join(type(n).__name__ for n in target.norms)
+        names = ", ".join(type(n).__name__ for n in target.terms)
         raise InputError(f"solver='direct' takes quadratic relations only, given {names}; use 'admm' or 'auto'.")
     if solver == "fista":
         solution = fista(target, tol=tol, max_iter=max_iter, start=None if start is None else start.W)

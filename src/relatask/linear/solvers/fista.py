@@ -8,6 +8,7 @@ from relatask.linear.forms import Array
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.certificate import Objective, relative_gap
 from relatask.notices import InputError
+from relatask.relations import Proximal
 from relatask.relations.precision import Dense
 
 CHECK = 10
@@ -21,10 +22,10 @@ def fista(objective: Objective, *, tol: float, max_iter: int, start: Array | Non
     InputError
         Where more than one norm is among the relations: their joint prox is not known.
     """
-    if len(objective.norms) != 1:
-        names = ", ".join(type(n).__name__ for n in objective.norms)
-        raise InputError(f"solver='fista' takes one norm, given {names}; use solver='admm' or 'auto'.")
-    norm = objective.norms[0]
+    norm = objective.terms[0]
+    if len(objective.terms) != 1 or not isinstance(norm, Proximal):
+        names = ", ".join(type(n).__name__ for n in objective.terms)
+        raise InputError(f"solver='fista' takes one relation with a prox, given {names}; use solver='admm' or 'auto'.")
     step = 1.0 / _lipschitz(objective)
     V = np.zeros(objective.problem.shape) if start is None else start
     Y, momentum = V, 1.0
