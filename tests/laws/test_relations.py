@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from relatask.notices import InputError
 from relatask.relations import (
+    Alternating,
     Chain,
     Diagonal,
     Edges,
@@ -26,7 +27,9 @@ from relatask.relations import (
     Relation,
     Ridge,
     SharedSparsity,
+    Smooth,
     Sparse,
+    Split,
     Sum,
     TaskKernel,
     TaskPrecision,
@@ -36,11 +39,15 @@ from relatask.relations import (
     parts,
     registry,
     split,
+    strengths,
     with_parameters,
 )
 
 QUADRATICS = sorted(name for name, kind in registry().items() if issubclass(kind, Quadratic))
-NORMS = sorted(name for name, kind in registry().items() if issubclass(kind, Proximal))
+PROXIMAL = sorted(name for name, kind in registry().items() if issubclass(kind, Proximal))
+NORMS = [name for name in PROXIMAL if registry()[name].conjugate is Proximal.conjugate]
+SPLIT = sorted(name for name, kind in registry().items() if issubclass(kind, Split))
+CONVEX = (Quadratic, Proximal, Split)
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 7)
 
@@ -75,11 +82,29 @@ def draw(name: str, t: int, rng: np.random.Generator) -> Relation:
     return registry()[name].example(t)
 
 
-def draw_all(seed: int, t: int) -> list[Relation]:
-    """A random relation of every name, every example, and a sum of everything."""
+def draw_each(seed: int, t: int) -> list[Relation]:
+    """A random relation of every name, and every example."""
     rng = np.random.default_rng(seed)
-    single = [draw(name, t, rng) for name in registry()] + [kind.example(t) for kind in registry().values()]
-    return [*single, Sum(tuple(single)), Sum.example(t)]
+    return [draw(name, t, rng) for name in registry()] + [kind.example(t) for kind in registry().values()]
+
+
+def is_convex(relation: Relation) -> bool:
+    return all(isinstance(term, CONVEX) for part in parts(relation) for term in part.terms())
+
+
+def draw_all(seed: int, t: int) -> list[Relation]:
+    """A random relation of every name, every example, and a sum of all that are convex."""
+    single = draw_each(seed, t)
+    return [*single, Sum(tuple(relation for relation in single if is_convex(relation))), Sum.example(t)]
+
+
+def draw_convex(seed: int, t: int) -> list[Relation]:
+    return [relation for relation in draw_all(seed, t) if is_convex(relation)]
+
+
+def size_of(relation: Relation, W: np.ndarray) -> float:
+    """What rounding may be compared with."""
+    return 1.0 + float(np.sum(W * W)) + abs(float(relation(W))) + abs(float(relation(np.zeros_like(W))))
 
 
 def w(seed: int, t: int, d: int = 4) -> np.ndarray:
@@ -89,10 +114,10 @@ def w(seed: int, t: int, d: int = 4) -> np.ndarray:
 
 
 def test_the_registry_holds_what_the_room_exports() -> None:
-    assert set(registry()) == {
+    assert {
         *("Ridge", "Pairwise", "Graph", "Chain", "TaskPrecision", "TaskKernel", "TraceForm"),
         *("TraceNorm", "SharedSparsity", "Sparse"),
-    }
+    } <= set(registry())
     for name, kind in registry().items():
         assert kind.__name__ == name
         assert kind.formula
@@ -101,28 +126,36 @@ def test_the_registry_holds_what_the_room_exports() -> None:
 
 
 @given(SEEDS, SIZES)
-def test_zero_at_zero_and_nowhere_negative(seed: int, t: int) -> None:
+def test_values_are_scalars_and_convex_ones_are_zero_at_zero(seed: int, t: int) -> None:
     W = w(seed, t)
     for relation in draw_all(seed, t):
-        assert relation(np.zeros((t, 4))) == 0
-        assert relation(W) >= -1e-9 * (1 + np.sum(W * W))
         assert np.ndim(relation(W)) == 0
+        assert np.isfinite(relation(W))
         assert relation.value(W) == relation(W)
+        if is_convex(relation):
+            assert relation(np.zeros((t, 4))) == 0
+            assert relation(W) >= -1e-9 * (1 + np.sum(W * W))
 
 
 @given(SEEDS, SIZES, st.floats(0, 1))
 def test_convex_along_every_segment(seed: int, t: int, a: float) -> None:
     V, W = w(seed, t), w(seed + 1, t)
-    for relation in draw_all(seed, t):
+    for relation in draw_convex(seed, t):
         chord = a * relation(V) + (1 - a) * relation(W)
-        assert relation(a * V + (1 - a) * W) <= chord + 1e-9 * (1 + abs(chord))
+        assert relation(a * V + (1 - a) * W) <= chord + 1e-9 * (1 + abs(chord)) + slack(relation, V, W)
+
+
+def slack(relation: Relation, *points: np.ndarray) -> float:
+    """How far the value of a relation that is itself a minimum over components may be off."""
+    split = [part for part in parts(relation) if isinstance(part, Split)]
+    return 1e-8 * sum(abs(float(part(W))) for part in split for W in points)
 
 
 @given(SEEDS, SIZES, st.floats(-50, 50).filter(lambda c: abs(c) > 1e-3))
 def test_quadratics_are_of_degree_two_and_norms_of_degree_one(seed: int, t: int, c: float) -> None:
     W = w(seed, t)
     rng = np.random.default_rng(seed)
-    for name in registry():
+    for name in QUADRATICS + NORMS:
         relation = draw(name, t, rng)
         power = 2 if isinstance(relation, Quadratic) else 1
         assert relation(c * W) == pytest.approx(abs(c) ** power * relation(W), rel=1e-8, abs=1e-9 * (c * c + 1))
@@ -148,7 +181,8 @@ def test_the_order_of_tasks_does_not_matter(seed: int, t: int) -> None:
     for relation in draw_all(seed, t):
         if isinstance(relation, Chain) and relation.order is None:
             continue
-        assert reordered(relation, order)(W[order]) == pytest.approx(relation(W), rel=1e-9, abs=1e-9)
+        again = reordered(relation, order)(W[order])
+        assert again == pytest.approx(relation(W), rel=1e-9, abs=1e-9 * size_of(relation, W) + slack(relation, W))
 
 
 @given(SEEDS, SIZES)
@@ -175,17 +209,20 @@ def test_tasks_left_out_are_free_to_be_optimal(seed: int, t: int) -> None:
     rng = np.random.default_rng(seed)
     kept = sorted(rng.choice(t, size=rng.integers(1, t), replace=False).tolist())
     W = w(seed, len(kept))
-    for bound in [relation.bind(range(t)) for relation in draw_all(seed, t)]:
+    for bound in [relation.bind(range(t)) for relation in draw_convex(seed, t)]:
         left = bound.among(kept)
         whole = np.zeros((t, W.shape[1]))
         whole[kept] = W
         rounding = 1e-8 * (1 + np.sum(W * W))
         if isinstance(bound, Sum):  # each part by itself
             assert left(W) == pytest.approx(sum(float(part.among(kept)(W)) for part in bound.parts))
-        elif isinstance(bound, Pairwise) or not isinstance(bound, Quadratic):
+        elif isinstance(bound, Pairwise) or type(bound).among is Relation.among:
             assert left is bound  # a formula about the tasks there are
-            if isinstance(bound, Proximal):  # rows of zeros add nothing
-                assert left(W) == pytest.approx(bound(whole))
+            if not isinstance(bound, Quadratic):  # rows of zeros add nothing
+                assert left(W) == pytest.approx(bound(whole), rel=1e-8)
+        elif not isinstance(bound, Quadratic):
+            assert np.isfinite(left(W))
+            assert left(W) <= bound(whole) + rounding + slack(bound, whole)
         else:
             P = bound.precision(t).dense()
             assert left(W) == pytest.approx(least(P, W, kept), rel=1e-6, abs=rounding * np.abs(P).max())
@@ -300,9 +337,7 @@ def test_a_cycle_is_no_forest() -> None:
 def test_prox_minimises_what_it_says(seed: int, t: int, step: float) -> None:
     W = w(seed, t)
     rng = np.random.default_rng(seed)
-    for relation in [draw(name, t, rng) for name in registry()]:
-        if not isinstance(relation, Quadratic | Proximal):
-            continue
+    for relation in proximal_ones(seed, t):
         V = relation.prox(W, step)
         G = (W - V) / step  # must be a subgradient at V
         for U in (w(seed + 1, t), W, np.zeros_like(W), V + 1e-3 * rng.normal(size=V.shape)):
@@ -311,22 +346,60 @@ def test_prox_minimises_what_it_says(seed: int, t: int, step: float) -> None:
             assert relation(U) >= relation(V) + np.sum(G * (U - V)) - slack
 
 
-@given(SEEDS, SIZES, st.floats(1e-3, 1e2), st.sampled_from(NORMS))
-def test_moreau_and_the_gauge(seed: int, t: int, step: float, name: str) -> None:
+def proximal_ones(seed: int, t: int) -> list[Quadratic | Proximal]:
+    """Everything with a prox: relations, and what others are sums or splits of."""
+    found: list[Quadratic | Proximal] = []
+    for relation in draw_each(seed, t):
+        for term in relation.terms():
+            inner = term.summands().values() if isinstance(term, Split) else (term,)
+            found.extend(part for part in inner if isinstance(part, Quadratic | Proximal))
+    return found
+
+
+@given(SEEDS, SIZES, st.floats(1e-3, 1e2))
+def test_conjugates_are_what_the_certificates_need(seed: int, t: int, step: float) -> None:
     Z, W = w(seed, t), w(seed + 1, t)
-    norm = registry()[name](1.0)
-    dual = float(norm.gauge(Z))
-    assert np.sum(Z * W) <= dual * norm(W) * (1 + 1e-9) + 1e-12
-    # Z - prox(Z) is Z's projection on the dual ball of radius step.
-    V = norm.prox(Z, step)
-    rest = Z - V
-    assert norm.gauge(rest) <= step * (1 + 1e-9) + 1e-13 * dual
-    assert np.sum(rest * V) == pytest.approx(step * norm(V), rel=1e-8, abs=1e-9 * np.sum(Z * Z))
-    # The prox is zero from the dual norm on, and not before.
-    if dual > 0:
-        assert np.abs(norm.prox(Z, dual * (1 + 1e-9))).max() <= 1e-12 * dual
-        assert norm.prox(Z, dual * 0.999).any()
-    assert with_parameters(norm, strength=7.0).gauge(Z) == pytest.approx(norm.gauge(Z) / 7, rel=1e-12)
+    for relation in proximal_ones(seed, t):
+        if not isinstance(relation, Proximal) or relation.vanishes:
+            continue
+        # Fenchel and Young: R(W) + R*(Z) >= <Z, W> wherever R* is finite ...
+        Y = Z / max(1.0, float(relation.gauge(Z)))
+        assert relation.gauge(Y) <= 1 + 1e-9
+        scale = 1e-9 * (np.abs(Y).sum() * np.abs(W).max() + 1e-3)
+        assert relation(W) + relation.conjugate(Y) >= np.sum(Y * W) - scale
+        # ... with equality at a subgradient, which every prox gives.
+        V = relation.prox(Z, step)
+        G = (Z - V) / step
+        assert relation.gauge(G) <= 1 + 1e-7 + 1e-13 * np.abs(Z).max() / step / (np.abs(G).max() + 1e-300)
+        G = G / max(1.0, float(relation.gauge(G)))
+        total = relation(V) + relation.conjugate(G)
+        size = np.abs(V).max() * (np.abs(G).max() + 1e-6 * np.abs(Z).max() / step) * Z.size
+        assert total == pytest.approx(np.sum(G * V), rel=1e-6, abs=1e-7 * size + 1e-12)
+
+
+@given(SEEDS, SIZES, st.floats(1e-3, 1e2), st.sampled_from(NORMS))
+def test_the_prox_of_a_norm_is_zero_from_its_gauge_on(seed: int, t: int, step: float, name: str) -> None:
+    Z = w(seed, t)
+    norm = draw(name, t, np.random.default_rng(seed))
+    gauge = float(norm.gauge(Z)) if not norm.vanishes else 0.0
+    if gauge > 0:
+        assert np.abs(norm.prox(Z, gauge * (1 + 1e-9))).max() <= 1e-9 * np.abs(Z).max()
+        assert norm.prox(Z, gauge * 0.999).any()
+
+
+@given(SEEDS, SIZES, st.sampled_from(SPLIT or ["none"]))
+def test_components_add_up_and_cost_what_the_value_says(seed: int, t: int, name: str) -> None:
+    if name == "none":
+        pytest.skip("no relation is a sum of components yet")
+    relation, W = draw(name, t, np.random.default_rng(seed)), w(seed, t)
+    assert isinstance(relation, Split)
+    pieces = relation.components(W)
+    np.testing.assert_allclose(np.sum(list(pieces.values()), axis=0), W, atol=1e-12 * np.abs(W).max())
+    cost = sum(float(part(pieces[key])) for key, part in relation.summands().items())
+    assert relation(W) == pytest.approx(cost, rel=1e-8, abs=1e-12)
+    for other in (w(seed + 1, t), np.zeros_like(W)):  # no other way to divide W is cheaper
+        first, second = relation.summands().values()
+        assert cost <= float(first(W - other)) + float(second(other)) + 1e-7 * cost + 1e-9 * size_of(relation, W)
 
 
 @settings(max_examples=25, deadline=None)
@@ -342,7 +415,7 @@ def test_torch_agrees_and_differentiates(seed: int, t: int) -> None:
         assert value.item() == pytest.approx(relation(W), rel=1e-10, abs=1e-10)
         single = relation(torch.tensor(W, dtype=torch.float32))
         assert single.dtype == torch.float32
-        assert single.item() == pytest.approx(relation(W), rel=1e-4, abs=1e-4)
+        assert single.item() == pytest.approx(relation(W), rel=1e-3, abs=1e-4)
         assert relation(W.astype(np.float32)).dtype == np.float32
         if isinstance(relation, Quadratic):
             (gradient,) = torch.autograd.grad(value, leaf)
@@ -366,7 +439,7 @@ def test_gradients_are_right_and_finite_where_the_relation_has_a_kink(name: str)
         leaf = point.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(relation(leaf), leaf)
         assert torch.isfinite(gradient).all()
-        if isinstance(relation, Proximal):  # a subgradient lies in the dual ball and carries the whole value
+        if name in NORMS:  # a subgradient lies in the dual ball and carries the whole value
             assert relation.gauge(gradient) <= 1 + 1e-6
             assert (gradient * point).sum().item() == pytest.approx(relation(point).item(), abs=1e-6)
 
@@ -379,12 +452,16 @@ def test_relations_are_values(seed: int, t: int) -> None:
         for other in (copy.deepcopy(relation), copy.copy(relation), pickle.loads(pickle.dumps(relation))):
             assert type(other) is type(relation)
             assert other(W) == pytest.approx(before, rel=1e-12, abs=1e-12)
-        assert relation.given(W)(W) == pytest.approx(before, rel=1e-12)
+        if is_convex(relation):
+            assert relation.given(W)(W) == pytest.approx(before, rel=1e-12)
+        elif isinstance(relation, Alternating):  # what it learns of W makes it no worse there
+            assert relation.given(W)(W) <= before + 1e-9 * size_of(relation, W)
         assert relation.bind(list(range(t)))(W) == pytest.approx(before, rel=1e-12, abs=1e-12)
-        name = next(key for key in parameters(relation) if key.endswith("strength"))
-        stronger = with_parameters(relation, **{name: 1e3})
-        assert parameters(stronger)[name] == 1e3
-        assert relation(W) == before
+        for name in strengths(relation):
+            stronger = with_parameters(relation, **{name: 1e3})
+            assert parameters(stronger)[name] == 1e3
+            assert relation(W) == before
+        assert (relation.vanishes and relation(W) == 0) or not relation.vanishes
         with pytest.raises(AttributeError):
             relation.strength = 2.0
         with pytest.raises(InputError, match="has no parameter 'strenght'"):
@@ -394,7 +471,7 @@ def test_relations_are_values(seed: int, t: int) -> None:
 @given(SEEDS, SIZES)
 def test_sums_are_flat_named_and_add_up(seed: int, t: int) -> None:
     W = w(seed, t)
-    members = [relation for relation in draw_all(seed, t) if not isinstance(relation, Sum)]
+    members = [relation for relation in draw_each(seed, t) if is_convex(relation)]
     total = sum(members[1:], start=members[0])
     assert isinstance(total, Sum)
     assert total.parts == tuple(members) == parts(total)
@@ -402,7 +479,22 @@ def test_sums_are_flat_named_and_add_up(seed: int, t: int) -> None:
     assert total(W) == pytest.approx(sum(float(part(W)) for part in members), rel=1e-9)
     assert total.part("Ridge_2") == Ridge.example(t)
     assert total.with_part("Ridge_2", Ridge(9.0)).part("Ridge_2") == Ridge(9.0)
-    assert split(total, t)[1] == tuple(part for part in members if isinstance(part, Proximal))
+    terms = [term for part in members for term in part.terms()]
+    assert split(total, t)[1] == tuple(term for term in terms if isinstance(term, Proximal | Split))
+
+
+def test_what_cannot_be_added_is_refused_by_name() -> None:
+    for name, kind in registry().items():
+        relation = kind.example(3)
+        if kind.alone:
+            with pytest.raises(InputError, match=f"{name} is a whole model and cannot be combined"):
+                relation + Ridge(1.0)
+        elif issubclass(kind, Smooth):
+            assert isinstance(relation + Pairwise(1.0), Sum)
+            with pytest.raises(InputError, match=f"{name} is not convex .* leave out TraceNorm"):
+                relation + TraceNorm(1.0)
+        else:
+            assert isinstance(relation + TraceNorm(1.0), Sum)
 
 
 def test_matrices_given_are_copied_and_cannot_be_written() -> None:
