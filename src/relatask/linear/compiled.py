@@ -33,7 +33,7 @@ class Compiled:
 
     def __reduce__(self) -> str:
         """Pickle by name, as functions do."""
-        return self.__qualname__  # type: ignore[attr-defined, no-any-return]
+        return self._function.__qualname__
 
     @cached_property
     def _dispatcher(self) -> Callable[..., Any]:
