@@ -108,11 +108,20 @@ def loss_weights(data: Case, weighting: str) -> np.ndarray:
     return {"sum": np.ones(data.t), "task": 1 / size, "sample": np.full(data.t, data.t / size.sum())}[weighting]
 
 
+WRITTEN_OUT = (
+    *(Ridge, Pairwise, Graph, Chain, TaskPrecision, TaskKernel, TraceForm),
+    *(TraceNorm, SharedSparsity, Sparse),
+)
+
+
 def penalty(relation: Relation, W: np.ndarray) -> float:
-    """R(W) by double loops over tasks."""
+    """R(W) by double loops over tasks; of relations not written out here the value itself, which others test."""
     t = len(W)
     total = 0.0
     for part in parts(relation):
+        if not isinstance(part, WRITTEN_OUT):
+            total += float(part(W))
+            continue
         s: float = part.strength  # type: ignore[attr-defined]
         if isinstance(part, Sparse):
             total += s * sum(abs(float(v)) for v in W.ravel())
@@ -130,7 +139,9 @@ def penalty(relation: Relation, W: np.ndarray) -> float:
 
 
 def precision(part: Relation, t: int) -> np.ndarray:
-    """P of a quadratic relation, from its formula, entry by entry."""
+    """P of a quadratic relation, from its formula, entry by entry; of those not written out here, its own."""
+    if not isinstance(part, WRITTEN_OUT):
+        return part.precision(t).dense()  # type: ignore[attr-defined]
     s: float = part.strength  # type: ignore[attr-defined]
     if isinstance(part, Ridge):
         return s * np.eye(t)
