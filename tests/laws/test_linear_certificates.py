@@ -84,7 +84,11 @@ def test_convex_relations_are_certified_and_the_certificate_is_honest(seed: int,
     best = fit(data, relation, road, tol=1e-9, max_iter=50_000)
     rounding = 1e-9 * objective(data, relation, 0 * best.coef_, 0 * best.intercept_, **road)
     reached = objective(data, relation, model.coef_, model.intercept_, **road)
-    assert reached == pytest.approx(model.objective_, rel=1e-7, abs=rounding)
+    if any(isinstance(term, Split) for part in parts(relation) for term in part.terms()):
+        # The solver's components need not be the cheapest that add up to its W.
+        assert reached <= model.objective_ * (1 + 1e-7) + rounding
+    else:
+        assert reached == pytest.approx(model.objective_, rel=1e-7, abs=rounding)
     # best is within its own residual of the optimum.
     assert model.objective_ - best.objective_ <= model.residual_ * abs(model.objective_) + rounding
     assert best.objective_ - model.objective_ <= best.residual_ * abs(best.objective_) + rounding
