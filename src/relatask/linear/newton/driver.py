@@ -1,0 +1,267 @@
+"""Newton's method for smooth losses under any relation: each step is a squared problem, with a line search around it.
+
+A quadratic relation's step is one linear system; another's is a squared problem under the same relation (proximal
+Newton: Lee, Sun, Saunders 2014), begun where the last one ended and solved as far as the outer gap makes sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from relatask.linear.forms import Array
+from relatask.linear.newton.local import DataTerm, Local, Point, Slopes
+from relatask.linear.newton.penalty import Penalty, Pieces, guessed, penalty
+from relatask.linear.problem import Solution
+from relatask.linear.solvers import solve
+from relatask.linear.solvers.auto import Start
+from relatask.linear.solvers.certificate import relative_gap
+from relatask.relations import Relation
+
+ARMIJO = 1e-4
+HALVINGS = 40
+SLACK = 1e-14
+"""A rise of the objective by this share of it is rounding."""
+INNER = 1e-5
+"""A linear system is solved to this, times the solver's own margin: the next step mends what is left."""
+INNER_ITERATIONS = 10_000
+LOOSE, TIGHT = 1e-3, 1e-12
+"""Relative gaps to which inner problems are solved, at most and at least."""
+FALLING = 0.1
+"""A task whose next step promises this share of its loss has none that is smallest: separable labels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """A point, its objective, the relation's components there, and how far the inner solver has to go."""
+
+    point: Point
+    pieces: Pieces
+    value: float
+    inner: Start | None = None
+    inner_tol: float = LOOSE
+    damp: float = 0.0
+
+
+def newton(
+    data: DataTerm,
+    relation: Relation,
+    *,
+    solver: str,
+    tol: float,
+    max_iter: int,
+    start: tuple[Array, Array, Start | None] | None = None,
+) -> tuple[Solution, Point, Start | None]:
+    """Minimise F(W, b) + R(W).
+
+    Parameters
+    ----------
+    data : DataTerm
+        F.
+    relation : Relation
+        Convex, bound to the tasks.
+    solver : str
+        Of the steps, as `relatask.linear.solvers.solve` takes it.
+    tol : float
+        Relative gradient norm (quadratic relations) or relative duality gap to reach.
+    max_iter : int
+        Newton steps at most.
+    start : (W, b, Start), optional
+        To begin with, where it is better than zero.
+
+    Returns
+    -------
+    solution : Solution, certified where the relation has terms that are not quadratic
+    point : Point
+    inner : Start of the last step's solver
+    """
+    part = penalty(relation, data.shape[0])
+    zero = data.zero()
+    now = _begin(data, part, zero, start)
+    one = _Quadratic(data, part, relation, solver, zero) if not part.terms else _Norms(data, part, relation, solver)
+    best, n_iter, stuck = (np.inf, now), 0, 0
+    while True:
+        residual, slopes, now = one.residual(now)
+        stuck = 0 if residual < 0.5 * best[0] else stuck + 1
+        if residual <= best[0]:
+            best = (residual, now)
+        if residual <= tol or n_iter >= max_iter or stuck > one.patience:
+            break
+        after = one.step(now, slopes, residual, tol)
+        n_iter += 1
+        if after is None:
+            break
+        now = after
+    residual, now = best
+    kind = "direct" if not part.terms else "admm" if solver == "auto" else solver
+    components = tuple(p for p in now.pieces if len(p) > 1)
+    found = Solution(now.point.W, now.value, residual, n_iter, f"newton-{kind}", bool(part.terms), components)
+    return found, now.point, now.inner
+
+
+class _Quadratic:
+    """Steps and the residual where the relation is quadratic."""
+
+    patience = 8
+
+    def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str, zero: Point) -> None:
+        self.data, self.part, self.relation, self.solver = data, part, relation, solver
+        self.size = float(np.linalg.norm(data.slopes(zero).W))
+        # The share of its loss that the last step promised a task; none was taken yet.
+        self.falling = 1.0 if data.endless else 0.0
+
+    def residual(self, now: Progress) -> tuple[float, Slopes, Progress]:
+        slopes = self.data.slopes(now.point)
+        total = slopes.W + self.part.pull(now.point.W)
+        norm = float(np.sqrt(np.vdot(total, total) + np.square(self.data.open_slopes(slopes)).sum()))
+        residual = norm / self.size if self.size > 0 else float(norm > 0)
+        if residual > 0 and self.falling > FALLING:
+            residual = max(residual, self.falling)
+        return residual, slopes, now
+
+    def step(self, now: Progress, slopes: Slopes, residual: float, tol: float) -> Progress | None:
+        pull = self.part.pull(now.point.W)
+        damp = now.damp
+        while True:
+            local = self.data.local(now.point, slopes, damp)
+            problem = local.step_problem(pull)
+            found, _ = solve(problem, self.relation, solver=self.solver, tol=INNER, max_iter=INNER_ITERATIONS)
+            D = found.W
+            e = local.follow(D)
+            after = _search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
+            if after is not None:
+                break
+            if damp == 1.0:
+                return None
+            damp = 1.0
+        if self.data.endless:
+            self.falling = _promised(now.point, slopes, D, e)
+        return _damped(after[0], after[1], damp)
+
+
+class _Norms:
+    """Steps and the residual where the relation has terms that are not quadratic."""
+
+    patience = 12
+
+    def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str) -> None:
+        self.data, self.part, self.relation, self.solver = data, part, relation, solver
+        self.bound, self.last = -np.inf, np.inf
+
+    def residual(self, now: Progress) -> tuple[float, Slopes, Progress]:
+        point = self.data.balanced(now.point)
+        slopes = self.data.slopes(point)
+        now = Progress(point, now.pieces, now.value - now.point.value + point.value, now.inner, now.inner_tol, now.damp)
+        guess = guessed(self.part.terms, now.inner, point.W.shape)
+        self.bound = max(self.bound, self.part.bound(self.data, point, slopes, guess))
+        gap = relative_gap(now.value, self.bound)
+        # A step that mends little was not solved far enough.
+        factor = 1.0 if gap < 0.1 * self.last else 0.01
+        self.last = min(gap, self.last)
+        now = Progress(point, now.pieces, now.value, now.inner, max(factor * min(now.inner_tol, LOOSE * gap), TIGHT), now.damp)
+        return gap, slopes, now
+
+    def step(self, now: Progress, slopes: Slopes, residual: float, tol: float) -> Progress | None:
+        damp, inner_tol = now.damp, now.inner_tol
+        while True:
+            local = self.data.local(now.point, slopes, damp)
+            found, inner = solve(
+                local.problem(now.point),
+                self.relation,
+                solver=self.solver,
+                tol=inner_tol,
+                max_iter=INNER_ITERATIONS,
+                start=now.inner,
+            )
+            D, ends = found.W - now.point.W, self.part.solved(found)
+            pieces = _between(now.pieces, ends)
+            after = _search(self.data, self.part, now, slopes, D, local.follow(D), pieces)
+            now = Progress(now.point, now.pieces, now.value, inner, inner_tol, damp)
+            if after is not None:
+                progress, alpha = after
+                progress = Progress(progress.point, progress.pieces, progress.value, inner, inner_tol)
+                return _damped(progress, alpha, damp)
+            if inner_tol > TIGHT:
+                inner_tol = max(1e-3 * inner_tol, TIGHT)
+            elif damp < 1.0:
+                damp = 1.0
+            else:
+                return None
+
+
+def _begin(
+    data: DataTerm, part: Penalty, zero: Point, start: tuple[Array, Array, Start | None] | None
+) -> Progress:
+    """Zero, or where an earlier solve ended if that is lower."""
+    empty = part.pieces(zero.W)
+    now = Progress(zero, empty, zero.value + part.value(zero.W, empty))
+    if start is None:
+        return now
+    point = data.at(start[0], start[1])
+    pieces = part.pieces(point.W)
+    value = point.value + part.value(point.W, pieces)
+    return Progress(point, pieces, value, start[2]) if value <= now.value else now
+
+
+def _search(
+    data: DataTerm,
+    part: Penalty,
+    now: Progress,
+    slopes: Slopes,
+    D: Array,
+    e: Array,
+    pieces: Callable[[float], Pieces],
+) -> tuple[Progress, float] | None:
+    """The first of 1, 1/2, 1/4, ... at which the objective falls as it should (Tseng and Yun 2009), or None."""
+    if not (np.isfinite(D).all() and np.isfinite(e).all()):
+        return None
+    W = now.point.W
+    before = part.value(W, now.pieces)
+    promise = float(np.vdot(slopes.W, D)) + float(np.vdot(slopes.b, e)) + part.value(W + D, pieces(1.0)) - before
+    slack = SLACK * (abs(now.value) + abs(before))
+    if promise > slack:
+        return None
+    ray = data.ray(now.point, D, e)
+    alpha = 1.0
+    for _ in range(HALVINGS):
+        point = ray(alpha)
+        ends = pieces(alpha)
+        value = point.value + part.value(point.W, ends)
+        if value <= now.value + ARMIJO * alpha * promise + slack:
+            return Progress(point, ends, value, now.inner, now.inner_tol), alpha
+        alpha *= 0.5
+    return None
+
+
+def _between(start: Pieces, end: Pieces) -> Callable[[float], Pieces]:
+    """Components along the way from one point to another."""
+
+    def at(alpha: float) -> Pieces:
+        if alpha == 1.0:
+            return end
+        return tuple(
+            tuple(a + alpha * (b - a) for a, b in zip(first, last, strict=True))
+            for first, last in zip(start, end, strict=True)
+        )
+
+    return at
+
+
+def _damped(after: Progress, alpha: float, damp: float) -> Progress:
+    """Towards the loss's majorant where the full step went too far, back to its own curvature where it did not."""
+    if alpha < 0.5:
+        damp = min(1.0, max(10 * damp, 0.01))
+    elif alpha == 1.0:
+        damp = 0.1 * damp if damp > 1e-3 else 0.0
+    return Progress(after.point, after.pieces, after.value, after.inner, after.inner_tol, damp)
+
+
+def _promised(point: Point, slopes: Slopes, D: Array, e: Array) -> float:
+    """The largest share of its loss that the quadratic model promises a task."""
+    promise = -0.5 * (np.einsum("td,td->t", slopes.W, D) + np.einsum("tq,tq->t", slopes.b, e))
+    return float(np.divide(promise, point.losses, out=np.zeros(len(promise)), where=point.losses > 0).max(initial=0.0))
+
+
+__all__ = ["Local", "newton"]

@@ -1,0 +1,212 @@
+"""Rows sorted by task once, in blocks of tasks of about one length, and elementwise losses on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.losses import Loss
+from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, eliminated
+from relatask.linear.statistics import THIN
+
+AT_ONCE = 1 << 20
+"""Numbers held at once while Grams are formed."""
+BALANCE = 60
+"""Steps of a one-dimensional search at most."""
+BALANCED = 1e-14
+"""Slopes of a task that sum to this share of their absolute sum, or less, sum to zero."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Tasks of one loss, their rows padded to one length.
+
+    Attributes
+    ----------
+    tasks : (k,) positions.
+    x : (k, m, d), or (1, m, d) where the tasks share their rows.
+    y : (k, m), any label where there is none.
+    s : (k, m) weights times c_k, 0 where there is no label.
+    loss : Loss.
+    """
+
+    tasks: NDArray[np.intp]
+    x: Array
+    y: Array
+    s: Array
+    loss: Loss
+
+    @property
+    def shared(self) -> bool:
+        """Whether the tasks share their rows."""
+        return len(self.x) == 1
+
+    def predict(self, W: Array) -> Array:
+        """(k, m) x_i w_k for W (t, d)."""
+        own = W[self.tasks]
+        return own @ self.x[0].T if self.shared else (self.x @ own[:, :, None])[:, :, 0]
+
+    def sums(self, v: Array) -> Array:
+        """(k, d) sum_i v_i x_i for v (k, m)."""
+        return v @ self.x[0] if self.shared else (v[:, None, :] @ self.x)[:, 0, :]
+
+    def grams(self, a: Array) -> Array:
+        """(k, d, d) sum_i a_i x_i x_i' for a (k, m) >= 0."""
+        _, m, d = self.x.shape
+        out = np.empty((len(a), d, d))
+        step = max(AT_ONCE // max(m * d, 1), 1)
+        for start in range(0, len(a), step):
+            part = slice(start, start + step)
+            x = self.x if self.shared else self.x[part]
+            np.matmul((x * a[part][:, :, None]).swapaxes(1, 2), x, out=out[part])
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class RowTerm:
+    """sum_k c_k sum_i s_i loss(x_i w_k + b_k, y_i)."""
+
+    blocks: tuple[Block, ...]
+    shape: tuple[int, int]
+    intercepts: Intercepts
+    start: Array
+    """(t,) intercepts for W = 0; NaN where they have to be searched for."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether a loss may fall for ever."""
+        return any(block.loss.endless for block in self.blocks)
+
+    def zero(self) -> Point:
+        """W = 0, intercepts at their best."""
+        return self.balanced(self.at(np.zeros(self.shape), np.nan_to_num(self.start)[:, None]))
+
+    def at(self, W: Array, b: Array) -> Point:
+        """Some other point."""
+        return self._point(W, b, [block.predict(W) + b[block.tasks] for block in self.blocks])
+
+    def slopes(self, point: Point) -> Slopes:
+        """The gradient; of the rows, each block's slopes."""
+        g, slope, rows = np.zeros(self.shape), np.zeros((self.shape[0], 1)), []
+        for block, eta in zip(self.blocks, point.state, strict=True):
+            u = block.loss.slope(eta, block.y)
+            v = block.s * u
+            g[block.tasks] = block.sums(v)
+            slope[block.tasks, 0] = v.sum(1)
+            rows.append(u)
+        return Slopes(g, slope, rows)
+
+    def open_slopes(self, slopes: Slopes) -> Array:
+        """The slopes of the intercepts that can move."""
+        return self.intercepts.moving(slopes.b)
+
+    def local(self, point: Point, slopes: Slopes, damp: float) -> Local:
+        """The quadratic model: working weights s times the curvature, between the loss's own and its majorant's."""
+        t, d = self.shape
+        mixed, w, weights = np.zeros((t, d)), np.zeros(t), []
+        for block, eta in zip(self.blocks, point.state, strict=True):
+            h = block.loss.curvature(eta, block.y) if damp < 1 else 0.0
+            if damp > 0:
+                h = (1 - damp) * h + damp * block.loss.majorant(eta, block.y)
+            a = block.s * h
+            mixed[block.tasks] = block.sums(a)
+            w[block.tasks] = a.sum(1)
+            weights.append(a)
+        inverse = self.intercepts.inverse(w)
+        buckets = [
+            _bucket(block, a, mixed[block.tasks], inverse[block.tasks])
+            for block, a in zip(self.blocks, weights, strict=True)
+        ]
+        return eliminated(self.intercepts, Forms(_merged(buckets), t, d), slopes.W, slopes.b[:, 0], mixed, w)
+
+    def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
+        """Points along a direction."""
+        steps = [block.predict(D) + e[block.tasks] for block in self.blocks]
+
+        def at(alpha: float) -> Point:
+            state = [eta + alpha * step for eta, step in zip(point.state, steps, strict=True)]
+            return self._point(point.W + alpha * D, point.b + alpha * e, state)
+
+        return at
+
+    def balanced(self, point: Point) -> Point:
+        """The point with the intercepts at their best: safeguarded Newton steps, all tasks at once."""
+        if self.intercepts.mode == "none" or self.intercepts.fixed.all():
+            return point
+        t = self.shape[0]
+        group = np.zeros(t, dtype=np.intp) if self.intercepts.mode == "common" else np.arange(t)
+        moved = np.zeros(t)
+        low, high = np.full(t, -np.inf), np.full(t, np.inf)
+        for _ in range(BALANCE):
+            slope, size, own, above = (np.bincount(group, v, minlength=t) for v in self._balance(point, moved[group]))
+            off = np.abs(slope) > BALANCED * size
+            if self.intercepts.mode == "free":
+                off &= ~self.intercepts.fixed
+            if not off.any():
+                break
+            low = np.where(off & (slope < 0), np.maximum(low, moved), low)
+            high = np.where(off & (slope > 0), np.minimum(high, moved), high)
+            weight = np.where(own < 0.01 * above, above, own)
+            trial = moved - np.divide(slope, weight, out=np.zeros(t), where=off & (weight > 0))
+            outside = off & ((trial <= low) | (trial >= high)) & np.isfinite(low) & np.isfinite(high)
+            trial = np.where(outside, 0.5 * (np.where(outside, low, 0.0) + np.where(outside, high, 0.0)), trial)
+            if (trial == moved).all():
+                break
+            moved = trial
+        if not moved.any():
+            return point
+        e = moved[group][:, None]
+        return self._point(point.W, point.b + e, [eta + e[b.tasks] for b, eta in zip(self.blocks, point.state, strict=True)])
+
+    def dual(self, point: Point, slopes: Slopes, factor: float) -> float:
+        """Minus the conjugate at `factor` times the slopes."""
+        total = 0.0
+        for block, u in zip(self.blocks, slopes.rows, strict=True):
+            conjugate = block.loss.conjugate(factor * u, block.y)
+            total -= float(np.vdot(block.s, np.where(block.s > 0, conjugate, 0.0)))
+        held = self.intercepts.fixed & (self.intercepts.mode != "none")
+        return total + factor * float(np.vdot(slopes.b[held], point.b[held]))
+
+    def _balance(self, point: Point, moved: Array) -> tuple[Array, Array, Array, Array]:
+        """Slopes, their absolute sums, curvatures and majorants of every task's intercept."""
+        t = self.shape[0]
+        slope, size, own, above = np.zeros(t), np.zeros(t), np.zeros(t), np.zeros(t)
+        for block, eta in zip(self.blocks, point.state, strict=True):
+            here = eta + moved[block.tasks][:, None]
+            v = block.s * block.loss.slope(here, block.y)
+            slope[block.tasks], size[block.tasks] = v.sum(1), np.abs(v).sum(1)
+            own[block.tasks] = np.einsum("km,km->k", block.s, block.loss.curvature(here, block.y))
+            above[block.tasks] = np.einsum("km,km->k", block.s, block.loss.majorant(here, block.y))
+        return slope, size, own, above
+
+    def _point(self, W: Array, b: Array, state: list[Array]) -> Point:
+        losses = np.zeros(self.shape[0])
+        for block, eta in zip(self.blocks, state, strict=True):
+            losses[block.tasks] = np.einsum("km,km->k", block.s, block.loss.value(eta, block.y))
+        return Point(W, b, state, losses)
+
+
+def _bucket(block: Block, a: Array, mixed: Array, inverse: Array) -> Bucket:
+    """Forms sum_i a_i (x_i - mean)(x_i - mean)', the mean 0 where `inverse` is; few rows are kept as rows."""
+    _, m, d = block.x.shape
+    one = np.ones(len(a))
+    if d > THIN and m < d / 2:
+        return Bucket(block.tasks, one, rows=(block.x - (mixed * inverse[:, None])[:, None, :]) * np.sqrt(a)[:, :, None])
+    gram = block.grams(a)
+    gram -= mixed[:, :, None] * (mixed * inverse[:, None])[:, None, :]
+    return Bucket(block.tasks, one, gram=gram)
+
+
+def _merged(buckets: list[Bucket]) -> tuple[Bucket, ...]:
+    """One bucket of all Grams, in the order of tasks, and the buckets of rows."""
+    grams = [bucket for bucket in buckets if bucket.gram is not None]
+    thin = [bucket for bucket in buckets if bucket.gram is None]
+    if len(grams) > 1:
+        tasks = np.concatenate([bucket.tasks for bucket in grams])
+        order = np.argsort(tasks)
+        grams = [Bucket(tasks[order], np.ones(len(tasks)), gram=np.concatenate([g.base for g in grams])[order])]
+    return (*grams, *thin)

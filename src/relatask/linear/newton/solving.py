@@ -1,0 +1,137 @@
+"""From rows, labels and a loss to coefficients: the objective that is minimised, and the answer in original units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.datafits import Intercept, Weighting
+from relatask.linear.forms import Array
+from relatask.linear.losses import AnyLoss, Loss, Multinomial, RootSquared
+from relatask.linear.newton.driver import newton
+from relatask.linear.newton.prepare import Prepared, prepared, row_term
+from relatask.linear.problem import Solution
+from relatask.linear.solvers.auto import Start
+from relatask.relations import Relation
+
+
+@dataclass(frozen=True, eq=False)
+class LossStart:
+    """Where an earlier solve ended: coefficients and intercepts on its own scale, and its last step's solver."""
+
+    W: Array
+    b: Array
+    inner: Start | None
+
+
+@dataclass(frozen=True, eq=False)
+class LossSolution:
+    """What `solve_loss` returns.
+
+    Attributes
+    ----------
+    coef : (t, d) in original units; (C, t, d) of C classes.
+    intercept : (t,); (C, t) of C classes.
+    W : what the relation acts on: (t, d) on standardised features, (t, d + 1) with tied intercepts; (C, t, .) of C
+        classes.
+    solution : objective, residual, n_iter, solver, certified (its W is the solver's own).
+    start : LossStart, for a solve nearby.
+    """
+
+    coef: Array
+    intercept: Array
+    W: Array
+    solution: Solution
+    start: LossStart
+
+
+def solve_loss(
+    X: NDArray,
+    y: Array,
+    codes: NDArray[np.integer] | None,
+    loss: AnyLoss,
+    relation: Relation,
+    *,
+    n_tasks: int,
+    weights: Array | None = None,
+    weighting: Weighting = "sample",
+    intercept: Intercept = "free",
+    standardize: bool = True,
+    solver: str = "auto",
+    tol: float = 1e-6,
+    max_iter: int = 100,
+    start: LossStart | None = None,
+) -> LossSolution:
+    """Minimise sum_k c_k sum_i s_i loss(x_i w_k + b_k, y_i) + R(W).
+
+    Relations act on standardised features, and c_k are as for the squared loss. A task whose labels all lie at the
+    loss's edge (one class only, all counts 0), and whose intercept is free, has it at -30 or 30 instead of infinity.
+
+    Parameters
+    ----------
+    X : (n, d)
+        float32 or float64, finite.
+    y : (n,) or (n, t)
+        Without NaN where `codes` are given; else NaN where a label is missing.
+    codes : (n,) or None
+        Task of each row; None where tasks are columns of y.
+    loss : Loss, ByTask, RootSquared or Multinomial
+    relation : Relation
+        Convex, bound to the tasks, with numbers for strengths.
+    n_tasks : int
+        t.
+    weights : (n,) or (n, t), optional
+        Of rows, or of labels where tasks are columns; >= 0. Columns are standardised by a row's largest weight.
+    weighting, intercept, standardize
+        As the estimators take them.
+    solver : str
+        Of the steps.
+    tol : float
+        Relative gradient norm for quadratic relations, relative duality gap for the others.
+    max_iter : int
+        Newton steps at most.
+    start : LossStart, optional
+        Of an earlier solve on the same tasks and columns.
+
+    Raises
+    ------
+    InputError
+        For labels that the loss cannot have, a loss by task of another number of tasks, a relation that is not convex.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relatask.linear.losses import Logistic
+    >>> from relatask.relations import Ridge
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([0.0, 1.0, 0.0, 1.0])
+    >>> found = solve_loss(X, y, np.zeros(4, dtype=int), Logistic(), Ridge(0.1), n_tasks=1)
+    >>> found.coef.shape, found.solution.residual < 1e-6
+    ((1, 1), True)
+    """
+    shape = prepared(X, y, codes, n_tasks, weights, weighting, intercept, standardize)
+    if isinstance(loss, RootSquared):
+        from relatask.linear.newton.root import root_term
+
+        data = root_term(shape)
+    elif isinstance(loss, Multinomial):
+        from relatask.linear.newton.classes import class_term, per_class
+
+        data, relation = class_term(shape, loss), per_class(relation, n_tasks, loss.n_classes)
+    else:
+        data = row_term(shape, loss)
+    first = None
+    if start is not None and start.W.shape == data.shape:
+        first = (start.W, start.b, start.inner)
+    solution, point, inner = newton(data, relation, solver=solver, tol=tol, max_iter=max_iter, start=first)
+    n_classes = loss.n_classes if isinstance(loss, Multinomial) else 1
+    own = point.W.reshape(n_tasks, n_classes, -1).swapaxes(0, 1)
+    coef, offset = shape.original(own, np.broadcast_to(point.b, (n_tasks, n_classes)).T)
+    if n_classes == 1:
+        coef, offset, own = coef[0], offset[0], own[0]
+    return LossSolution(coef, offset, own, solution, LossStart(point.W, point.b, inner))
+
+
+__all__ = ["LossSolution", "LossStart", "Prepared", "cast", "solve_loss"]
