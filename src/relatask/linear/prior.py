@@ -1,0 +1,305 @@
+"""Fitting a hierarchical prior: mean, covariance and noise by (restricted) maximum likelihood, then the tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.datafits import Intercept, Squared
+from relatask.linear.forms import Array
+from relatask.linear.marginal import Marginal, Rows, compress
+from relatask.linear.path import Model
+from relatask.linear.posterior import Uncertainty, kept
+from relatask.linear.reml import Optimum, Shape, criterion, maximise
+from relatask.linear.statistics import Statistics
+from relatask.notices import InputError
+from relatask.relations.hierarchical_prior import HierarchicalPrior
+
+RANK = 1e-10
+"""Directions in which all rows together have less than this share of the largest sum of squares are not seen."""
+
+
+@dataclass(frozen=True, eq=False)
+class PriorFit:
+    """A fitted hierarchical prior, in original units.
+
+    Attributes
+    ----------
+    coef, intercept : (t, d), (t,) of the tasks: their expectation given the data.
+    mean_coef, mean_intercept : (d,), float: those of a new task. With own intercepts its level is the mean of the
+        tasks' levels, at the mean of the features.
+    covariance : (w, w) S; with tied and common intercepts the last row is the intercept's.
+    mean_covariance : (w, w) of the estimate of m.
+    noise : (t,) noise variances of a label of weight 1.
+    new_noise : float
+        Their mean, for new tasks.
+    relation : HierarchicalPrior
+        With m and S filled in, on the columns it was fitted on (standardised, then the tied intercept), and the kind
+        of covariance that was taken.
+    log_likelihood : float
+        Restricted or plain, without 1/2 sum log s_i; with `method="reml"` of orthonormal contrasts (so that it does
+        not depend on units of the columns), and so in each task where intercepts are "free".
+    history : (m,) what was maximised, at each iteration: the log-likelihood, and the prior of the noise ratios.
+    n_iter : int
+        Iterations for the kind that was taken.
+    residual : float
+        How much one more step of EM would change S, relative to S (and the noise ratios): not a certificate, because
+        the likelihood is not concave.
+    uncertainty : Uncertainty
+        For variances of predictions: `uncertainty.variance(X, codes)`.
+    """
+
+    coef: Array
+    intercept: Array
+    mean_coef: Array
+    mean_intercept: float
+    covariance: Array
+    mean_covariance: Array
+    noise: Array
+    new_noise: float
+    relation: HierarchicalPrior
+    log_likelihood: float
+    history: Array
+    n_iter: int
+    residual: float
+    uncertainty: Uncertainty
+
+
+def fit_prior(
+    stats: Statistics,
+    relation: HierarchicalPrior,
+    *,
+    intercept: Intercept = "free",
+    standardize: bool = True,
+    tol: float = 1e-6,
+    max_iter: int = 10_000,
+) -> PriorFit:
+    """Fit w_k ~ N(m, S) and the noise, then each task's own coefficients, from sufficient statistics alone.
+
+    ``y_ki = z_ki' w_k + e_ki, e_ki ~ N(0, noise_k / s_ki)``; m, S and noise maximise the likelihood of the labels, or
+    the restricted one (of orthonormal contrasts that are free of m). Found by L-BFGS on T, S = T T', m and the level of
+    the noise at their best throughout. Where no datum sees a direction, S is 0 there and m the smallest.
+
+    Parameters
+    ----------
+    stats : Statistics
+        Of the training rows. Weights count as precisions: a row of weight 2 has half the noise, and is still one row.
+    relation : HierarchicalPrior
+        Which kind of covariance and noise; its m and S are not used.
+    intercept : {"free", "tied", "common", "none"}
+        "tied": part of w, so that S has a further row, the last. "free": one a task, eliminated by contrasts within the
+        task under either method. "common": one for all, part of the mean but without variance.
+    standardize : bool
+        Whether S is seen on columns of mean 0 and standard deviation 1; to "full" this makes no difference but with
+        common intercepts.
+    tol : float
+        To which `PriorFit.residual` is brought.
+    max_iter : int
+        Of L-BFGS.
+
+    Returns
+    -------
+    PriorFit
+
+    Raises
+    ------
+    InputError
+        If there are not more labels in all than the mean has coefficients (and own intercepts).
+
+    Notes
+    -----
+    One task says nothing of how tasks differ: S is 0. With t tasks S has rank t - 1 at most, so that with few tasks
+    "full" leaves most directions without variance; "auto" falls back to "isotropic" then. Residuals are never taken
+    for less than 1e-10 of the labels' sum of squares, so that labels without noise have a finite likelihood.
+    """
+    scaled, center, scale, moments = _moments(stats, intercept, standardize)
+    best: tuple[Optimum, Array, Array] | None = None
+    kinds = ("isotropic", "diagonal", "full") if relation.covariance == "auto" else (relation.covariance,)
+    for kind in kinds if stats.n_tasks > 1 else kinds[:1]:
+        shape, fixed, random, marginal = _setting(moments, relation, kind, stats.n_tasks, intercept)
+        found = maximise(marginal, shape, own_noise=relation.noise == "task", tol=tol, max_iter=max_iter)
+        if best is None or criterion(found) < criterion(best[0]):
+            best = found, fixed, random
+    assert best is not None
+    return _reported(*best, relation, scaled, center, scale, moments, intercept)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """The tasks' rows compressed, on the columns that vary; labels less `offset`, in units of `unit`.
+
+    `columns` are positions among `width` coordinates; `last` says whether the last of them is the intercept.
+    """
+
+    rows: tuple[Rows, ...]
+    total: Array
+    columns: NDArray[np.intp]
+    width: int
+    last: bool
+    offset: float
+    unit: float
+
+
+def _moments(stats: Statistics, intercept: Intercept, standardize: bool) -> tuple[Statistics, Array, Array, Moments]:
+    """Compress the tasks' moments; a common intercept is a column here, which will have no variance."""
+    offset = float(stats.weight @ stats.mean_y / stats.weight.sum()) if intercept in ("tied", "common") else 0.0
+    stats = replace(stats, mean_y=stats.mean_y - offset)
+    own = intercept == "free"
+    yy = stats.yy if own else stats.yy + stats.weight * np.square(stats.mean_y)
+    count = np.maximum(stats.count - own, 0)
+    unit = float(np.sqrt(yy.sum() / max(count.sum(), 1)))
+    if unit <= 1e-13 * abs(offset):
+        unit = 0.0  # All labels are equal: what is left is rounding.
+    stats = replace(stats, mean_y=stats.mean_y / _divisor(unit), cross=stats.cross / _divisor(unit))
+    datafit = Squared("sum", "tied" if intercept == "common" else intercept)
+    # The settings of solvers play no part in preparing.
+    scaled, center, scale, problem = Model(datafit, standardize, False, "auto", 1e-6, 1).prepare(stats)
+    columns = np.flatnonzero(problem.forms.diagonal().any(0))
+    if 0 < len(columns) < problem.shape[1]:
+        problem = problem.restricted(columns)
+    cross = problem.cross if unit else 0 * problem.cross
+    rows = compress(problem.forms, cross, yy / _divisor(unit) ** 2 if unit else 0 * yy, count)
+    if not len(columns):
+        rows = tuple(replace(r, fixed=r.fixed[:, :, :0], random=r.random[:, :, :0]) for r in rows)
+    total = sum((_total(r) for r in rows), np.zeros((len(columns), len(columns))))
+    width = stats.n_features + (datafit.intercept == "tied")
+    last = datafit.intercept == "tied"
+    return scaled, center, scale, Moments(rows, total, columns, width, last, offset, unit)
+
+
+def _total(r: Rows) -> Array:
+    flat = r.fixed.reshape(-1, r.fixed.shape[2])
+    return (len(r.tasks) // len(r.fixed)) * (flat.T @ flat)
+
+
+def _setting(
+    moments: Moments, relation: HierarchicalPrior, kind: str, n_tasks: int, intercept: Intercept
+) -> tuple[Shape, Array, Array, Marginal]:
+    """Coordinates of the mean and of the effects, and the likelihood in them."""
+    size = len(moments.columns)
+    count = float(sum(r.count.sum() for r in moments.rows))
+    fixed = _seen(moments.total, count)
+    if count <= fixed.shape[1]:
+        raise InputError(
+            f"HierarchicalPrior: {count:.0f} labels{' beyond one a task' if intercept == 'free' else ''} are too few "
+            f"for a mean of {fixed.shape[1]} coefficients; give more rows or fewer columns, or use Pairwise('auto')."
+        )
+    effects = size - (intercept == "common" and size > 0)
+    if n_tasks == 1:
+        random = np.zeros((size, 0))
+        shape = Shape(kind, 0, None, np.zeros(0))
+    elif kind == "full":
+        random = fixed if effects == size else np.pad(_seen(moments.total[:effects, :effects], count), [(0, 1), (0, 0)])
+        r = random.shape[1]
+        shape = Shape(kind, r, None, (np.eye(r) / np.sqrt(max(r, 1))).ravel())
+    else:
+        random = np.eye(size)[:, :effects]
+        groups = np.arange(effects)
+        if kind == "isotropic":
+            groups = (groups == size - 1).astype(np.intp) if intercept == "tied" and effects > 1 else 0 * groups
+        seen = np.bincount(groups, np.diagonal(moments.total)[:effects])
+        shape = Shape(
+            kind, effects, groups, np.sqrt(count / (np.maximum(seen, np.finfo(float).tiny) * max(len(seen), 1)))
+        )
+    rows = []
+    for block in moments.rows:
+        in_mean = _times(block.fixed, fixed)
+        rows.append(replace(block, fixed=in_mean, random=in_mean if random is fixed else _times(block.random, random)))
+    # fixed' total fixed = count I.
+    log_volume = fixed.shape[1] * float(np.log(count))
+    marginal = Marginal(tuple(rows), n_tasks, relation.method == "reml", log_volume)
+    return shape, fixed, random, marginal
+
+
+def _seen(total: Array, count: float) -> Array:
+    """(q, f) basis of the directions that the rows see, in which they have unit mean squares and no correlation."""
+    # On columns of unit length first: a small unit is no small column.
+    length = np.sqrt(np.diagonal(total))
+    values, vectors = np.linalg.eigh(total / np.multiply.outer(length, length))
+    kept = values > RANK * values.max(initial=0.0)
+    if kept.all():
+        return np.asarray(vectors * np.sqrt(count / values) / length[:, None], dtype=np.float64)
+    # The range itself, so that what is not seen is orthogonal to it and gets the smallest coefficients.
+    basis = np.linalg.qr(vectors[:, kept] * length[:, None])[0]
+    lower = np.linalg.cholesky(basis.T @ total @ basis)
+    return np.asarray(basis @ np.linalg.inv(lower).T * np.sqrt(count), dtype=np.float64)
+
+
+def _times(rows: Array, basis: Array) -> Array:
+    return (rows.reshape(-1, rows.shape[2]) @ basis).reshape(*rows.shape[:2], basis.shape[1])
+
+
+def _reported(
+    found: Optimum,
+    fixed: Array,
+    random: Array,
+    relation: HierarchicalPrior,
+    scaled: Statistics,
+    center: Array,
+    scale: Array,
+    moments: Moments,
+    intercept: Intercept,
+) -> PriorFit:
+    """From the optimum's coordinates to original units."""
+    t, d, unit, point = scaled.n_tasks, scaled.n_features, moments.unit, found.point
+    effects = random @ found.root
+    mean = np.zeros(moments.width)
+    mean[moments.columns] = unit * (fixed @ point.mean)
+    W = np.tile(mean, (t, 1))
+    for block, part in zip(found.marginal.rows, point.parts, strict=True):
+        W[np.ix_(block.tasks, moments.columns)] += unit * (part.scores @ found.root) @ effects.T
+    S = np.zeros((moments.width, moments.width))
+    S[np.ix_(moments.columns, moments.columns)] = unit**2 * point.level * (effects @ effects.T)
+    noise = unit**2 * point.level * (np.ones(t) if found.ratio is None else found.ratio)
+    around = np.append(noise, noise.mean())
+    origin = np.tile(center, (t + 1, 1))
+    slopes, mean_slopes = W[:, :d], mean[:d]
+    if intercept == "free":
+        middle = scaled.weight @ scaled.mean_x / scaled.weight.sum()
+        levels = _divisor(unit) * scaled.mean_y - np.einsum("td,td->t", scaled.mean_x - middle, slopes)
+        b, mean_b = levels - slopes @ middle, float(levels.mean() - mean_slopes @ middle)
+        origin = np.vstack([scaled.mean_x, middle])
+        around[:-1] += np.divide(noise, scaled.weight, out=np.zeros(t), where=scaled.weight > 0)
+        around[-1] += levels.var(ddof=1) * (1 + 1 / t) if t > 1 else 0.0
+    elif moments.last:
+        b, mean_b = W[:, -1] - slopes @ center + moments.offset, float(mean[-1] - mean_slopes @ center) + moments.offset
+    else:
+        b, mean_b = np.zeros(t), 0.0
+    spread = unit * np.sqrt(point.level)
+    uncertainty = Uncertainty(
+        scale=scale,
+        origin=origin,
+        columns=moments.columns,
+        last=moments.last,
+        effects=spread * effects,
+        fixed=fixed,
+        inverse_root=spread * point.inverse_root,
+        blocks=kept(found.marginal.rows, point.parts, found.root, spread),
+        noise=around,
+    )
+    of_mean = fixed @ uncertainty.inverse_root.T
+    width = d if intercept == "common" else moments.width
+    kind, logs = found.shape.kind, found.marginal.freedom * float(np.log(_divisor(unit)))
+    return PriorFit(
+        coef=slopes / scale,
+        intercept=b,
+        mean_coef=mean_slopes / scale,
+        mean_intercept=mean_b,
+        covariance=uncertainty.in_units(uncertainty.effects @ uncertainty.effects.T),
+        mean_covariance=uncertainty.in_units(of_mean @ of_mean.T),
+        noise=noise,
+        new_noise=float(noise.mean()),
+        relation=replace(relation, covariance=kind, m=mean[:width], S=S[:width, :width]),
+        log_likelihood=point.value - logs,
+        history=found.history - logs,
+        n_iter=len(found.history) - 1,
+        residual=found.residual,
+        uncertainty=uncertainty,
+    )
+
+
+def _divisor(unit: float) -> float:
+    """1 where all labels are equal, so that there is no unit to divide by."""
+    return unit or 1.0
