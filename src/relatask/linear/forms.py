@@ -18,6 +18,9 @@ ROUNDING = 16 * float(np.finfo(np.float64).eps)
 SAFE = 1e-6
 """A shift below this share of a form's diagonal is left to the spectrum: inverses would lose digits."""
 
+SLAB = 1 << 17
+"""Numbers of the blocks that are multiplied at a time: what a processor's cache holds."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bucket:
@@ -55,7 +58,7 @@ class Bucket:
             product = W @ self.gram
         else:
             assert self.rows is not None
-            product = (W @ self.rows.swapaxes(1, 2)) @ self.rows
+            product = sandwich(W, self.rows)
         return product * self.scale[:, None, None]
 
     def diagonal(self) -> Array:
@@ -151,28 +154,6 @@ class Forms:
         """No form has a larger rank than this."""
         return max(bucket.base.shape[1] for bucket in self.buckets)
 
-    def shifted(self, shift: Array) -> Callable[[Array], Array]:
-        """Give the function B -> (G_k + shift I)^-1 b: by plain inverses where one safe shift is all there is.
-
-        `shift` is (t, s), >= 0; where it is 0 the pseudo-inverse is meant. B is (t, s, d), or (t, 1, d) for all s.
-        """
-        inverse = self.inverses(shift)
-        return self.spectrum.shifted(shift) if inverse is None else lambda B: B @ inverse
-
-    def inverses(self, shift: Array) -> Array | None:
-        """(t, d, d) inverses of G_k + shift I, where they are cheaper than a spectrum and safe; else None.
-
-        An inverse costs a third of an eigendecomposition, which pays only for a second shift.
-        """
-        bucket = self.buckets[0]
-        known = "spectrum" in self.__dict__
-        if known or not self._one or bucket.gram is None or bucket.shared or shift.shape[1] > 1:
-            return None
-        diagonal = self.diagonal()
-        if (shift[:, 0] <= SAFE * diagonal.max(axis=1, initial=0.0)).any():
-            return None
-        return np.asarray(np.linalg.inv(bucket.dense() + shift[:, :, None] * np.eye(self.n_features)), np.float64)
-
     @cached_property
     def spectrum(self) -> Spectrum:
         """Eigen-decompositions, computed once."""
@@ -199,10 +180,14 @@ class SpectrumBucket:
 
     def combine(self, B: Array, inside: Array, outside: Array) -> Array:
         """Multiply each eigendirection by its factor (k, s, r), and what lies outside of them by (k, s, 1)."""
-        coordinates = self.inside(B)
         if self.full:
-            return (coordinates * inside) @ self.vectors
-        return (coordinates * inside) @ self.vectors + (B - coordinates @ self.vectors) * outside
+            return sandwich(B, self.vectors, inside)
+        return sandwich(B, self.vectors, inside - outside) + B * outside
+
+    def factors(self, shift: Array) -> tuple[Array, Array]:
+        """What `combine` takes to solve with G_k + shift I, shifts (k, s)."""
+        p = shift[:, :, None]
+        return reciprocal(self.values[:, None, :] + p), reciprocal(p)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +205,7 @@ class Spectrum:
         """
         prepared = []
         for bucket in self.buckets:
-            p = shift[bucket.tasks][:, :, None]
-            prepared.append((bucket, _inverse(bucket.values[:, None, :] + p), _inverse(p)))
+            prepared.append((bucket, *bucket.factors(shift[bucket.tasks])))
         if len(prepared) == 1 and _in_order(prepared[0][0].tasks):
             return lambda B: prepared[0][0].combine(B, *prepared[0][1:])
 
@@ -278,7 +262,24 @@ def _in_order(tasks: NDArray[np.intp]) -> bool:
     return bool((tasks == np.arange(len(tasks))).all())
 
 
-def _inverse(values: Array) -> Array:
+def sandwich(B: Array, rows: Array, factor: Array | None = None) -> Array:
+    """((B rows') * factor) rows for B (k, s, d), rows (k or 1, m, d), factor (k, s, m): a few tasks at a time.
+
+    Between its two products a task's block stays in the processor's cache, so that memory is read once.
+    """
+    size = max(1, SLAB // max(1, rows[0].size))
+    if len(rows) == 1 or size >= len(rows):
+        inside = B @ rows.swapaxes(1, 2)
+        return (inside if factor is None else inside * factor) @ rows
+    out = np.empty((len(rows), B.shape[1] if factor is None else max(B.shape[1], factor.shape[1]), B.shape[2]))
+    for a in range(0, len(rows), size):
+        some = slice(a, a + size)
+        inside = B[some] @ rows[some].swapaxes(1, 2)
+        np.matmul(inside if factor is None else inside * factor[some], rows[some], out=out[some])
+    return out
+
+
+def reciprocal(values: Array) -> Array:
     """1 / values, 0 where they are 0."""
     if values.size and values.min() > 0:
         return 1.0 / values

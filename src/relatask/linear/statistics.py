@@ -266,13 +266,15 @@ def _flat(spread: Array, center: Array) -> Array:
 
 
 def _buckets(grams: Array, tasks: NDArray, few: dict[int, Array]) -> tuple[Bucket, ...]:
-    """One bucket of Grams, and buckets of rows padded to the next power of two."""
+    """One bucket of Grams, and buckets of rows padded to the most rows among them, at most a quarter more."""
     buckets = [Bucket(np.asarray(tasks), np.ones(len(tasks)), gram=grams)] if len(tasks) else []
     sizes: dict[int, list[int]] = {}
     for k, rows in sorted(few.items()):
-        sizes.setdefault(1 << (len(rows) - 1).bit_length(), []).append(k)
-    for size, members in sorted(sizes.items()):
-        padded = np.zeros((len(members), size, few[members[0]].shape[1]))
+        step = max(1, (1 << (len(rows) - 1).bit_length()) // 8)
+        sizes.setdefault(-(-len(rows) // step) * step, []).append(k)
+    for _, members in sorted(sizes.items()):
+        most = max(len(few[k]) for k in members)
+        padded = np.zeros((len(members), most, few[members[0]].shape[1]))
         for slot, k in enumerate(members):
             padded[slot, : len(few[k])] = few[k]
         buckets.append(Bucket(np.asarray(members), np.ones(len(members)), rows=padded))

@@ -9,6 +9,7 @@ import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
+from relatask.linear.shifted import shifted
 from relatask.linear.solvers.family import Family
 from relatask.notices import RelataskWarning
 from relatask.relations.precision import Precision
@@ -66,7 +67,7 @@ def conjugate_gradients(
 def _preconditioner(problem: Problem, family: Family) -> Callable[[Array], Array]:
     """Block Jacobi, plus a coarse solve on coefficients that are equal for all tasks."""
     ones = np.ones((problem.shape[0], 1))
-    blocks = problem.forms.shifted(family.diagonal())
+    blocks = shifted(problem.forms, family.diagonal())
     pull = np.array([(ones.T @ unit.apply(ones)).item() for unit in family.units]) @ family.strengths
     values, vectors = np.linalg.eigh(problem.forms.combined(ones[:, 0]))
     total = np.maximum(values, 0.0) + np.maximum(pull, 0.0)[:, None]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.forms import ROUNDING, Array, Bucket, Forms
+from relatask.linear.shifted import inverse, one_shift, shifted
 from relatask.linear.solvers.family import Family
 from relatask.relations.edges import Edges, Elimination
 from relatask.relations.precision import Diagonal, LowRank, Precision
@@ -36,7 +37,9 @@ def factorise(forms: Forms, family: Family) -> Factor | None:
         return _complete(forms, np.array([unit for unit in units if unit is not None]).T @ family.strengths)
     if forms.shared is not None and first.n_tasks <= KRONECKER_TASKS:
         return _kronecker(forms.shared, family)
-    if isinstance(first, Edges) and forms.rank_bound >= forms.n_features and (order := first.elimination_order()):
+    # Elimination fills a (d, d) block a task, which tasks of few rows do not hold.
+    grams = all(bucket.gram is not None for bucket in forms.buckets)
+    if isinstance(first, Edges) and grams and (order := first.elimination_order()):
         return _forest(forms, order, [p for p in family.members() if isinstance(p, Edges)])
     return None
 
@@ -62,7 +65,7 @@ def complete_graph(precision: Precision) -> tuple[float, float] | None:
 
 def _diagonal(forms: Forms, shift: Array) -> Factor:
     """Each task for itself."""
-    return forms.shifted(shift)
+    return shifted(forms, shift)
 
 
 def _complete(forms: Forms, strengths: Array) -> Factor:
@@ -73,32 +76,25 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
     With G' = G + ridge I the system is sum_k (G'_k + pull I)^-1 G'_k m = sum_k (G'_k + pull I)^-1 b_k, which unlike
     Woodbury's identity loses no digits where P is singular.
     """
-    t, d = forms.n_tasks, forms.n_features
+    t = forms.n_tasks
     ridge, pull = strengths
-    shift = np.broadcast_to(ridge + pull, (t, len(pull)))
-    blocks = forms.inverses(shift)
-    if blocks is None:
-        shifted = forms.spectrum.shifted(shift)
-        gains = [forms.spectrum.gain(r, p) for r, p in strengths.T]
+    total = ridge + pull
+    own = one_shift(forms, np.full(t, total[0])) if len(total) == 1 else None
+    if own is not None and own.is_safe:
+        blocks: Factor = own
+        gains = [own.gain(forms, ridge[0], pull[0])]
     else:
-        shifted = _times(blocks)
-        own = forms.dense() + ridge * np.eye(d)
-        gain = blocks.reshape(-1, d).T @ own.reshape(-1, d)
-        gains = [0.5 * (gain + gain.T)]
+        blocks = forms.spectrum.shifted(np.broadcast_to(total, (t, len(total))))
+        gains = [forms.spectrum.gain(r, p) for r, p in strengths.T]
     inverses = np.stack([_pinv(gain) for gain in gains])
 
     def solve(B: Array) -> Array:
-        mean = np.einsum("sde,se->sd", inverses, shifted(B).sum(0)) * (pull > 0)[:, None]
+        mean = np.einsum("sde,se->sd", inverses, blocks(B).sum(0)) * (pull > 0)[:, None]
         # mean + (G' + pull I)^-1 (b - G' mean), not (G' + pull I)^-1 (b + pull mean): a strong pull drowns b.
         means = np.repeat(mean[None], t, axis=0)
-        return mean + shifted(B - forms.apply(means) - ridge[:, None] * means)
+        return mean + blocks(B - forms.apply(means) - ridge[:, None] * means)
 
     return solve
-
-
-def _times(blocks: Array) -> Factor:
-    """Multiply each task's vectors by its symmetric block."""
-    return lambda B: B @ blocks
 
 
 def _kronecker(bucket: Bucket, family: Family) -> Factor:
@@ -154,29 +150,39 @@ def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges])
     extra = np.stack([p.extra for p in precisions], axis=1)
     effective = np.repeat(forms.dense()[:, None], strengths, axis=1)
     effective[:, :, np.arange(d), np.arange(d)] += extra[:, :, None]
-    inverse = np.empty_like(effective)
-    eye = np.eye(d)
+    inverses = np.empty_like(effective)
     for k in order:
-        own, a = effective[k], weight[k][:, None, None]
-        if parent[k] < 0:
-            inverse[k] = [_pinv(matrix) for matrix in own]
-            continue
-        inverse[k] = np.linalg.inv(own + a * eye)
-        passed = a * (own @ inverse[k])
-        effective[parent[k]] += 0.5 * (passed + passed.swapaxes(1, 2))
+        for s in range(strengths):
+            own, a = effective[k, s], weight[k, s]
+            if parent[k] < 0:
+                inverses[k, s] = _pinv(own)
+                continue
+            inverses[k, s] = _inverse(own, a)
+            passed = own @ inverses[k, s]
+            passed *= 0.5 * a
+            effective[parent[k], s] += passed
+            effective[parent[k], s] += passed.T
 
     def solve(B: Array) -> Array:
         right, out = B.copy(), np.empty_like(B)
         for k in order:
-            out[k] = np.einsum("sde,se->sd", inverse[k], right[k])
+            out[k] = (inverses[k] @ right[k][:, :, None])[:, :, 0]
             if parent[k] >= 0:
                 right[parent[k]] += weight[k][:, None] * out[k]
         for k in order[::-1]:
             if parent[k] >= 0:
-                out[k] += weight[k][:, None] * np.einsum("sde,se->sd", inverse[k], out[parent[k]])
+                out[k] += weight[k][:, None] * (inverses[k] @ out[parent[k]][:, :, None])[:, :, 0]
         return out
 
     return solve
+
+
+def _inverse(matrix: Array, shift: float) -> Array:
+    """(matrix + shift I)^-1, by LU where rounding has left the matrix not quite positive definite."""
+    moved = matrix.copy()
+    moved[np.diag_indices(len(moved))] += shift
+    found = inverse(moved)
+    return np.linalg.inv(moved) if found is None else found
 
 
 def _weight_to_parent(precision: Edges, parent: NDArray[np.intp]) -> Array:
