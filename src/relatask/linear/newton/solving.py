@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.forms import Array
-from relatask.linear.losses import AnyLoss, Loss, Multinomial, RootSquared
+from relatask.linear.losses import AnyLoss, Multinomial, RootSquared
 from relatask.linear.newton.driver import newton
-from relatask.linear.newton.prepare import Prepared, prepared, row_term
+from relatask.linear.newton.prepare import prepared, row_term
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
 from relatask.relations import Relation
@@ -119,7 +119,7 @@ def solve_loss(
     elif isinstance(loss, Multinomial):
         from relatask.linear.newton.classes import class_term, per_class
 
-        data, relation = class_term(shape, loss), per_class(relation, n_tasks, loss.n_classes)
+        data, relation = class_term(shape, loss), per_class(relation, loss.n_classes)
     else:
         data = row_term(shape, loss)
     first = None
@@ -134,4 +134,4 @@ def solve_loss(
     return LossSolution(coef, offset, own, solution, LossStart(point.W, point.b, inner))
 
 
-__all__ = ["LossSolution", "LossStart", "Prepared", "cast", "solve_loss"]
+__all__ = ["LossSolution", "LossStart", "solve_loss"]

@@ -1,0 +1,300 @@
+"""Several classes: a task's coefficients of all classes side by side, W (t, C p), and the relation on each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax, xlogy
+
+from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.losses import EDGE, Multinomial
+from relatask.linear.newton.local import Local, Point, Slopes
+from relatask.linear.newton.prepare import Prepared, Rows
+from relatask.relations import Proximal, Quadratic, Relation, Split, Sum, parts
+
+BALANCE = 60
+BALANCED = 1e-14
+RANK = 1e-10
+"""Eigenvalues of a task's (C, C) curvature in the intercepts below this share of the largest are none."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTerm:
+    """sum_k c_k sum_i s_i (log sum_c exp(eta_ic) - eta_iy), eta_ic = x_i w_kc + b_kc.
+
+    Attributes
+    ----------
+    rows : blocks, the weights times c_k.
+    hot : for every block (k, m, C), 1 at the label's class.
+    start : (t, C) intercepts at W = 0.
+    held : (t, C) intercepts that stay where they are.
+    """
+
+    rows: tuple[Rows, ...]
+    hot: tuple[Array, ...]
+    mode: str
+    start: Array
+    held: NDArray[np.bool_]
+    features: int
+    endless: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(t, C p)."""
+        return len(self.start), self.start.shape[1] * self.features
+
+    def zero(self) -> Point:
+        """W = 0, intercepts at their best."""
+        return self.at(np.zeros(self.shape), self.start)
+
+    def at(self, W: Array, b: Array) -> Point:
+        """Some other point."""
+        return self._point(W, b, [eta + b[rows.tasks][:, None, :] for rows, eta in self._predicted(W)])
+
+    def slopes(self, point: Point) -> Slopes:
+        """The gradient; of the rows, the probabilities."""
+        t, n_classes = self.start.shape
+        g, slope, kept = np.zeros((t, n_classes, self.features)), np.zeros((t, n_classes)), []
+        for rows, hot, eta in zip(self.rows, self.hot, point.state, strict=True):
+            p = softmax(eta, axis=2)
+            v = rows.s[:, :, None] * (p - hot)
+            g[rows.tasks] = v.swapaxes(1, 2) @ rows.x
+            slope[rows.tasks] = v.sum(1)
+            kept.append(p)
+        return Slopes(g.reshape(self.shape), slope, kept)
+
+    def open_slopes(self, slopes: Slopes) -> Array:
+        """The slopes of the intercepts that can move."""
+        if self.mode == "none":
+            return np.zeros_like(slopes.b)
+        moving = np.where(self.held, 0.0, slopes.b)
+        return moving.sum(0, keepdims=True) if self.mode == "common" else moving
+
+    def local(self, point: Point, slopes: Slopes, damp: float) -> Local:
+        """The quadratic model, all classes together, between diag(p) - p p' and 1/2 (I - 1 1' / C) (Boehning 1992).
+
+        Common intercepts are not eliminated: they follow the step, which makes of Newton's method a descent by turns.
+        """
+        (t, n_classes), q = self.start.shape, self.features
+        mixed, w = np.zeros((t, n_classes, q, n_classes)), np.zeros((t, n_classes, n_classes))
+        grams = np.zeros((t, n_classes, q, n_classes, q))
+        flat = 0.5 * (np.eye(n_classes) - 1 / n_classes)
+        for rows, p in zip(self.rows, slopes.rows, strict=True):
+            for a in range(n_classes):
+                for b in range(a, n_classes):
+                    h = (1 - damp) * p[:, :, a] * ((a == b) - p[:, :, b]) + damp * flat[a, b]
+                    weight = rows.s * h
+                    pair = (rows.x * weight[:, :, None]).swapaxes(1, 2) @ rows.x
+                    grams[rows.tasks, a, :, b] = pair
+                    grams[rows.tasks, b, :, a] = pair.swapaxes(1, 2)
+                    sums = (weight[:, None, :] @ rows.x)[:, 0]
+                    mixed[rows.tasks, a, :, b] = mixed[rows.tasks, b, :, a] = sums
+                    w[rows.tasks, a, b] = w[rows.tasks, b, a] = weight.sum(1)
+        size = n_classes * q
+        grams, mixed = grams.reshape(t, size, size), mixed.reshape(t, size, n_classes)
+        every = np.arange(t)
+        if self.mode == "none":
+            return Local(_forms(every, grams), None, slopes.W, lambda D: np.zeros((t, n_classes)))
+        loose = np.where(self.held, 0.0, 1.0)
+        mixed, slope = mixed * loose[:, None, :], slopes.b * loose
+        w = w * loose[:, :, None] * loose[:, None, :]
+        if self.mode == "common":
+            inverse = np.linalg.pinv(w.sum(0), rcond=RANK, hermitian=True)
+
+            def together(D: Array) -> Array:
+                step = -inverse @ (slope.sum(0) + np.einsum("td,tdc->c", D, mixed))
+                return np.repeat(step[None], t, axis=0)
+
+            return Local(_forms(every, grams), None, slopes.W, together)
+        inverses = np.linalg.pinv(w, rcond=RANK, hermitian=True)
+        followed = mixed @ inverses
+        grams -= followed @ mixed.swapaxes(1, 2)
+
+        def own(D: Array) -> Array:
+            return -np.einsum("tab,tb->ta", inverses, slope) - np.einsum("td,tdc->tc", D, followed)
+
+        return Local(_forms(every, grams), None, slopes.W - np.einsum("tdc,tc->td", followed, slope), own)
+
+    def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
+        """Points along a direction."""
+        steps = [step + e[rows.tasks][:, None, :] for rows, step in self._predicted(D)]
+
+        def at(alpha: float) -> Point:
+            state = [eta + alpha * step for eta, step in zip(point.state, steps, strict=True)]
+            return self._point(point.W + alpha * D, point.b + alpha * e, state)
+
+        return at
+
+    def balanced(self, point: Point) -> Point:
+        """The point with the intercepts at their best: Newton steps, halved for tasks whose loss would rise."""
+        if self.mode == "none" or self.held.all():
+            return point
+        t, n_classes = self.start.shape
+        group = np.zeros(t, dtype=np.intp) if self.mode == "common" else np.arange(t)
+        for _ in range(BALANCE):
+            w, slope, size = np.zeros((t, n_classes, n_classes)), np.zeros((t, n_classes)), np.zeros(t)
+            for rows, hot, eta in zip(self.rows, self.hot, point.state, strict=True):
+                p = softmax(eta, axis=2)
+                v = rows.s[:, :, None] * (p - hot)
+                np.add.at(slope, group[rows.tasks], v.sum(1))
+                np.add.at(size, group[rows.tasks], np.abs(v).sum((1, 2)))
+                own = -(p * rows.s[:, :, None]).swapaxes(1, 2) @ p
+                own[:, np.arange(n_classes), np.arange(n_classes)] += (rows.s[:, :, None] * p).sum(1)
+                np.add.at(w, group[rows.tasks], own)
+            loose = np.where(self.held, 0.0, 1.0)
+            slope = slope * loose
+            off = np.abs(slope).max(1) > BALANCED * size
+            if not off.any():
+                break
+            w = w * loose[:, :, None] * loose[:, None, :]
+            inverses = np.linalg.pinv(w, rcond=RANK, hermitian=True)
+            step = -np.einsum("tab,tb->ta", inverses, slope) * off[:, None]
+            nearer = self._shorter(point, step, group)
+            if nearer is None:
+                break
+            point = nearer
+        return point
+
+    def dual(self, point: Point, slopes: Slopes, factor: float) -> float:
+        """Minus the conjugate: the entropy of the probabilities, moved towards the labels."""
+        total = 0.0
+        for rows, hot, p in zip(self.rows, self.hot, slopes.rows, strict=True):
+            v = factor * p + (1 - factor) * hot
+            total -= float(np.vdot(rows.s, xlogy(v, v).sum(2)))
+        held = self.held & (self.mode != "none")
+        return total + factor * float(np.vdot(slopes.b[held], point.b[held]))
+
+    def _shorter(self, point: Point, step: Array, group: NDArray[np.intp]) -> Point | None:
+        """The point after a step of the intercepts, halved where the loss would rise; None where none helps."""
+        t = len(group)
+        before = np.bincount(group, point.losses, minlength=t)
+        for _ in range(30):
+            e = step[group]
+            state = [eta + e[rows.tasks][:, None, :] for rows, eta in zip(self.rows, point.state, strict=True)]
+            after = self._point(point.W, point.b + e, state)
+            rises = np.bincount(group, after.losses, minlength=t) > before * (1 + 1e-15)
+            if not rises.any():
+                return after
+            step = np.where(rises[:, None], 0.5 * step, step)
+        return None
+
+    def _predicted(self, W: Array) -> list[tuple[Rows, Array]]:
+        own = W.reshape(len(W), -1, self.features).swapaxes(1, 2)
+        return [(rows, rows.x @ own[rows.tasks]) for rows in self.rows]
+
+    def _point(self, W: Array, b: Array, state: list[Array]) -> Point:
+        losses = np.zeros(len(W))
+        for rows, hot, eta in zip(self.rows, self.hot, state, strict=True):
+            top = eta.max(2)
+            value = top + np.log(np.exp(eta - top[:, :, None]).sum(2)) - (eta * hot).sum(2)
+            losses[rows.tasks] = np.einsum("km,km->k", rows.s, value)
+        return Point(W, b, state, losses)
+
+
+def class_term(shape: Prepared, loss: Multinomial) -> ClassTerm:
+    """The data term of `Multinomial`."""
+    t, p = shape.shape
+    counts = np.zeros((t, loss.n_classes))
+    blocks, hots = [], []
+    for rows in shape.rows:
+        loss.check(rows.y[rows.s > 0])
+        s = rows.s * shape.c[rows.tasks][:, None]
+        hot = (rows.y[:, :, None] == np.arange(loss.n_classes)).astype(np.float64)
+        counts[rows.tasks] = (s[:, :, None] * hot).sum(1)
+        blocks.append(Rows(rows.tasks, rows.x, rows.y, s))
+        hots.append(hot)
+    mode = shape.mode
+    if mode == "common":
+        counts = np.repeat(counts.sum(0, keepdims=True), t, axis=0)
+    if mode == "none":
+        return ClassTerm(tuple(blocks), tuple(hots), mode, np.zeros_like(counts), np.zeros(counts.shape, bool), p)
+    held = counts == 0
+    # A task of one class has nothing to choose.
+    held[(~held).sum(1) <= 1] = True
+    total = counts.sum(1, keepdims=True)
+    share = counts / np.where(total > 0, total, 1.0)
+    start = np.where(share > 0, np.log(np.where(share > 0, share, 1.0)), np.where(total > 0, -EDGE, 0.0))
+    return ClassTerm(tuple(blocks), tuple(hots), mode, start, held, p)
+
+
+def _forms(tasks: NDArray[np.intp], grams: Array) -> Forms:
+    return Forms((Bucket(tasks, np.ones(len(tasks)), gram=grams),), len(tasks), grams.shape[1])
+
+
+@dataclass(frozen=True)
+class PerClass(Proximal):
+    """sum over classes c of R(W_c), for W (t, C p): the classes' coefficients side by side."""
+
+    part: Proximal
+    n_classes: int
+
+    formula: ClassVar[str] = "sum over classes c of R(W_c)"
+    source: ClassVar[str] = "the relation of one class"
+    strengths: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether the relation of one class is zero."""
+        return self.part.vanishes
+
+    def value(self, W: Array) -> Array:
+        """Give the sum."""
+        return np.float64(sum(float(self.part.value(own)) for own in self._classes(W)))
+
+    def prox(self, W: Array, step: float) -> Array:
+        """Give each class's prox."""
+        return np.concatenate([self.part.prox(own, step) for own in self._classes(W)], axis=1)
+
+    def gauge(self, Z: Array) -> Array:
+        """Give the largest of the classes' gauges."""
+        return np.float64(max(float(self.part.gauge(own)) for own in self._classes(Z)))
+
+    def conjugate(self, Z: Array) -> Array:
+        """Give the sum of the classes' conjugates."""
+        return np.float64(sum(float(self.part.conjugate(own)) for own in self._classes(Z)))
+
+    @classmethod
+    def example(cls, n_tasks: int) -> Self:
+        """Give two classes of a lasso."""
+        from relatask.relations import Sparse
+
+        return cls(Sparse.example(n_tasks), 2)
+
+    def _classes(self, W: Array) -> list[Array]:
+        return np.split(W, self.n_classes, axis=1)
+
+
+@dataclass(frozen=True)
+class PerClassSplit(Split):
+    """The same for a relation of W as a sum of components."""
+
+    part: Split
+    n_classes: int
+
+    formula: ClassVar[str] = "sum over classes c of R(W_c)"
+    source: ClassVar[str] = "the relation of one class"
+    strengths: ClassVar[tuple[str, ...]] = ()
+
+    def summands(self) -> dict[str, Proximal]:
+        """Give each component's relation, on every class."""
+        return {name: PerClass(part, self.n_classes) for name, part in self.part.summands().items()}
+
+    @classmethod
+    def example(cls, n_tasks: int) -> Self:
+        """Give nothing: there is no component relation below this one."""
+        raise NotImplementedError
+
+
+def per_class(relation: Relation, n_classes: int) -> Relation:
+    """The relation that acts on each class of W (t, C p); a quadratic one acts on columns, and is that already."""
+    found: list[Relation] = []
+    for term in (term for part in parts(relation) for term in part.terms()):
+        if isinstance(term, Proximal) and not isinstance(term, Quadratic):
+            found.append(PerClass(term, n_classes))
+        else:
+            found.append(PerClassSplit(term, n_classes) if isinstance(term, Split) else term)
+    return Sum(tuple(found))
