@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from relatask.linear.buckets import uncentred
+from relatask.linear.common import joined
 from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.statistics import Statistics
@@ -47,7 +49,7 @@ class Squared:
                 mean_y = mean_y - (c * n) @ mean_y / (c @ n)
             one = np.ones((stats.n_tasks, 1)) if self.intercept == "tied" else np.zeros((stats.n_tasks, 0))
             mean = np.hstack([shift, one])
-            forms = _uncentred(stats.forms, mean, n, extra=one.shape[1])
+            forms = uncentred(stats.forms, mean, n, extra=one.shape[1])
             cross = np.hstack([stats.cross, 0 * one]) + (n * mean_y)[:, None] * mean
             yy = stats.yy + n * mean_y**2
         problem = Problem(forms.scaled(c), cross * c[:, None], 0.5 * float(c @ yy))
@@ -71,27 +73,12 @@ class Squared:
 def pooled(problem: Problem) -> Problem:
     """The same objective with one coefficient vector for all tasks: a problem of one task."""
     t, d = problem.shape
+    if (rows := joined(problem.forms, np.ones(t))) is not None:
+        coupling = None if problem.coupling is None else problem.coupling.sum(0, keepdims=True)
+        return Problem(Forms((rows,), 1, d), problem.cross.sum(0, keepdims=True), problem.constant, coupling)
     gram = problem.forms.combined(np.ones(t))
     coupling = None if problem.coupling is None else problem.coupling.sum(0)
     if coupling is not None:
         gram = gram - np.multiply.outer(coupling, coupling)
     bucket = Bucket(np.zeros(1, dtype=np.intp), np.ones(1), gram=gram[None])
     return Problem(Forms((bucket,), 1, d), problem.cross.sum(0, keepdims=True), problem.constant)
-
-
-def _uncentred(forms: Forms, mean: Array, weight: Array, extra: int) -> Forms:
-    """Forms of rows measured from another origin: (x - mean_k) + mean, with `extra` constant columns."""
-    d = forms.n_features + extra
-    buckets = []
-    for bucket in forms.buckets:
-        step = mean[bucket.tasks] * np.sqrt(weight[bucket.tasks] / bucket.scale)[:, None]
-        same = bool((step == step[0]).all() and (bucket.scale == bucket.scale[0]).all())
-        if bucket.shared and same:
-            step = step[:1]
-        base = np.pad(bucket.base, [(0, 0), (0, extra if bucket.gram is not None else 0), (0, extra)])
-        if bucket.gram is not None:
-            buckets.append(replace(bucket, gram=base + step[:, :, None] * step[:, None, :]))
-        else:
-            base = np.broadcast_to(base, (len(step), *base.shape[1:]))
-            buckets.append(replace(bucket, rows=np.concatenate([base, step[:, None, :]], axis=1)))
-    return Forms(tuple(buckets), forms.n_tasks, d)

@@ -15,9 +15,6 @@ Array = NDArray[np.float64]
 ROUNDING = 16 * float(np.finfo(np.float64).eps)
 """Eigenvalues below this share of the largest one, times their number, are rounding."""
 
-SAFE = 1e-6
-"""A shift below this share of a form's diagonal is left to the spectrum: inverses would lose digits."""
-
 SLAB = 1 << 17
 """Numbers of the blocks that are multiplied at a time: what a processor's cache holds."""
 
@@ -48,6 +45,11 @@ class Bucket:
         return self.rows
 
     @property
+    def height(self) -> int:
+        """Rows of a base."""
+        return self.base.shape[1]
+
+    @property
     def shared(self) -> bool:
         """Whether all tasks of the bucket have one base."""
         return len(self.base) == 1
@@ -69,6 +71,14 @@ class Bucket:
             assert self.rows is not None
             base = np.einsum("kmd,kmd->kd", self.rows, self.rows)
         return base * self.scale[:, None]
+
+    def combined(self, factor: Array) -> Array:
+        """sum_k factor_k base_k, (d, d)."""
+        if self.gram is not None:
+            return self.gram[0] * factor.sum() if self.shared else np.asarray(np.tensordot(factor, self.gram, 1))
+        root = np.sqrt(factor.sum(keepdims=True)) if self.shared else np.sqrt(factor)
+        flat = (self.base * root[:, None, None]).reshape(-1, self.base.shape[2])
+        return flat.T @ flat
 
     def dense(self) -> Array:
         """(k, d, d) forms written out."""
@@ -129,15 +139,7 @@ class Forms:
         """sum_k weights_k G_k, (d, d)."""
         out = np.zeros((self.n_features, self.n_features))
         for bucket in self.buckets:
-            factor = weights[bucket.tasks] * bucket.scale
-            if bucket.gram is not None:
-                base = bucket.gram
-                out += base[0] * factor.sum() if bucket.shared else np.tensordot(factor, base, 1)
-                continue
-            assert bucket.rows is not None
-            root = np.sqrt(factor.sum(keepdims=True)) if bucket.shared else np.sqrt(factor)
-            flat = (bucket.rows * root[:, None, None]).reshape(-1, self.n_features)
-            out += flat.T @ flat
+            out += bucket.combined(weights[bucket.tasks] * bucket.scale)
         return out
 
     def scaled(self, factor: Array) -> Forms:
@@ -152,7 +154,7 @@ class Forms:
     @property
     def rank_bound(self) -> int:
         """No form has a larger rank than this."""
-        return max(bucket.base.shape[1] for bucket in self.buckets)
+        return max(bucket.height for bucket in self.buckets)
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -177,6 +179,16 @@ class SpectrumBucket:
     def inside(self, B: Array) -> Array:
         """Coordinates (k, s, r) of (k, s, d) vectors."""
         return B @ self.vectors.swapaxes(1, 2)
+
+    def outward(self, coordinates: Array) -> Array:
+        """Vectors (k, s, d) of coordinates (k, s, r)."""
+        return coordinates @ self.vectors
+
+    def weighted(self, factor: Array) -> Array:
+        """sum over tasks and directions of factor (k, r) v v', (d, d)."""
+        factor = factor.sum(0) if len(self.vectors) == 1 else factor
+        flat = self.vectors.reshape(-1, self.vectors.shape[2])
+        return (flat.T * factor.reshape(-1)) @ flat
 
     def combine(self, B: Array, inside: Array, outside: Array) -> Array:
         """Multiply each eigendirection by its factor (k, s, r), and what lies outside of them by (k, s, 1)."""
@@ -226,7 +238,7 @@ class Spectrum:
         out = np.empty_like(B)
         for bucket in self.buckets:
             kept = bucket.inside(B[bucket.tasks]) * (bucket.values > 0)[:, None, :]
-            out[bucket.tasks] = kept @ bucket.vectors
+            out[bucket.tasks] = bucket.outward(kept)
         return out
 
     def gain(self, ridge: float, pull: float) -> Array:
@@ -238,12 +250,7 @@ class Spectrum:
             outside = 0.0 if bucket.full or ridge == 0 else ridge / (ridge + pull)
             # Where nothing is seen and nothing pulls, there is nothing to say.
             factor = np.divide(total, total + pull, out=np.zeros_like(total), where=total > 0) - outside
-            if len(bucket.vectors) == 1:
-                vectors = bucket.vectors[0]
-                out += (vectors.T * factor.sum(0)) @ vectors
-            else:
-                flat = bucket.vectors.reshape(-1, d)
-                out += (flat.T * factor.reshape(-1)) @ flat
+            out += bucket.weighted(factor)
             out[np.diag_indices(d)] += outside * len(bucket.tasks)
         return out
 

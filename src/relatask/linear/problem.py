@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.buckets import restricted
 from relatask.linear.forms import Array, Forms
 
 
@@ -50,12 +51,7 @@ class Problem:
 
     def restricted(self, columns: NDArray[np.intp]) -> Problem:
         """The problem on some of the columns."""
-        buckets = tuple(
-            replace(b, gram=np.ascontiguousarray(b.gram[:, columns][:, :, columns]))
-            if b.gram is not None
-            else replace(b, rows=np.ascontiguousarray(b.base[:, :, columns]))
-            for b in self.forms.buckets
-        )
+        buckets = tuple(restricted(b, columns) for b in self.forms.buckets)
         return replace(
             self,
             forms=Forms(buckets, self.forms.n_tasks, len(columns)),

@@ -9,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
-from relatask.linear.forms import SAFE, Array, Bucket, Forms, SpectrumBucket, sandwich
+from relatask.linear.forms import Array, Bucket, Forms, SpectrumBucket, sandwich
+from relatask.linear.sparse_bucket import SparseBucket
 
 SOME = 64
 """Forms that are copied at a time."""
+
+SAFE = 1e-6
+"""A shift below this share of a form's diagonal is left to the spectrum: inverses would lose digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +124,13 @@ def shifted(forms: Forms, shift: Array) -> Callable[[Array], Array]:
 
 
 def one_shift(forms: Forms, shift: Array) -> Shifted | None:
-    """Factor every task's form with one shift (t,); None where the spectra are known, or tasks share one base."""
+    """Factor every task's form with one shift (t,).
+
+    None where the spectra are known, tasks share one base, or rows are sparse: their factors would not be.
+    """
     if "spectrum" in forms.__dict__ or any(b.shared and len(b.tasks) > 1 for b in forms.buckets):
+        return None
+    if any(isinstance(b, SparseBucket) for b in forms.buckets):
         return None
     parts: list[Inverses | Whitened | Spectral] = []
     for bucket in forms.buckets:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.buckets import divided
 from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.moments import CHUNK, column_moments, shared_rows
 
@@ -53,12 +54,7 @@ class Statistics:
         """The statistics of the columns divided by (d,) `scale`."""
         if (scale == 1).all():
             return self
-        buckets = tuple(
-            replace(b, gram=b.gram / np.multiply.outer(scale, scale))
-            if b.gram is not None
-            else replace(b, rows=b.base / scale)
-            for b in self.forms.buckets
-        )
+        buckets = tuple(divided(b, scale) for b in self.forms.buckets)
         return replace(
             self,
             mean_x=self.mean_x / scale,

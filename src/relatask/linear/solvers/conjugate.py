@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from relatask.linear import common
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.linear.shifted import shifted
@@ -69,6 +70,10 @@ def _preconditioner(problem: Problem, family: Family) -> Callable[[Array], Array
     ones = np.ones((problem.shape[0], 1))
     blocks = shifted(problem.forms, family.diagonal())
     pull = np.array([(ones.T @ unit.apply(ones)).item() for unit in family.units]) @ family.strengths
+    if (rows := common.joined(problem.forms, ones[:, 0])) is not None:
+        spectrum = rows.spectrum()
+        factors = spectrum.factors(np.maximum(pull, 0.0)[None])
+        return lambda R: blocks(R) + spectrum.combine(R.sum(0)[None], *factors)
     values, vectors = np.linalg.eigh(problem.forms.combined(ones[:, 0]))
     total = np.maximum(values, 0.0) + np.maximum(pull, 0.0)[:, None]
     inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > NULL * total.max())

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear import common
 from relatask.linear.forms import ROUNDING, Array, Bucket, Forms
 from relatask.linear.shifted import inverse, one_shift, shifted
 from relatask.linear.solvers.family import Family
@@ -82,14 +83,16 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
     own = one_shift(forms, np.full(t, total[0])) if len(total) == 1 else None
     if own is not None and own.is_safe:
         blocks: Factor = own
-        gains = [own.gain(forms, ridge[0], pull[0])]
+        for_mean = _gain_inverses([own.gain(forms, ridge[0], pull[0])])
     else:
         blocks = forms.spectrum.shifted(np.broadcast_to(total, (t, len(total))))
-        gains = [forms.spectrum.gain(r, p) for r, p in strengths.T]
-    inverses = np.stack([_pinv(gain) for gain in gains])
+        if common.is_few(forms):
+            for_mean = _sparse_gain_inverses(forms, strengths)
+        else:
+            for_mean = _gain_inverses([forms.spectrum.gain(r, p) for r, p in strengths.T])
 
     def solve(B: Array) -> Array:
-        mean = np.einsum("sde,se->sd", inverses, blocks(B).sum(0)) * (pull > 0)[:, None]
+        mean = for_mean(blocks(B).sum(0)) * (pull > 0)[:, None]
         # mean + (G' + pull I)^-1 (b - G' mean), not (G' + pull I)^-1 (b + pull mean): a strong pull drowns b.
         means = np.repeat(mean[None], t, axis=0)
         return mean + blocks(B - forms.apply(means) - ridge[:, None] * means)
@@ -97,11 +100,25 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
     return solve
 
 
+def _gain_inverses(gains: Sequence[Array]) -> Factor:
+    """Solve with each of s systems (d, d)."""
+    inverses = np.stack([_pinv(gain) for gain in gains])
+    return lambda b: np.einsum("sde,se->sd", inverses, b)
+
+
+def _sparse_gain_inverses(forms: Forms, strengths: Array) -> Factor:
+    """The same, by products with the rows."""
+    solvers = []
+    for r, p in strengths.T:
+        spectrum, outside = common.gain(forms, r, p)
+        solvers.append((spectrum, *spectrum.factors(np.full((1, 1), outside))))
+    return lambda b: np.stack([s.combine(v[None, None], *f)[0, 0] for (s, *f), v in zip(solvers, b, strict=True)])
+
+
 def _kronecker(bucket: Bucket, family: Family) -> Factor:
     """All tasks share G: with C = diag(scale), the eigenvectors of C^-1/2 P C^-1/2 and of G solve everything."""
     spectrum = bucket.spectrum()
     values = spectrum.values[0] / bucket.scale[0]
-    vectors = spectrum.vectors[0]
     root = np.sqrt(bucket.scale)
     eigen = _eigen_path(family, root)
 
@@ -113,10 +130,10 @@ def _kronecker(bucket: Bucket, family: Family) -> Factor:
         out = np.empty_like(B)
         for s, (p, basis) in enumerate(eigen):
             rotated = basis.T @ (B[:, s] / root[:, None])
-            inside = rotated @ vectors.T
-            solved = (inside * invert(p[:, None] + values)) @ vectors
+            inside = spectrum.inside(rotated[None])
+            solved = spectrum.outward(inside * invert(p[:, None] + values))[0]
             if not spectrum.full:
-                solved += (rotated - inside @ vectors) * invert(p)[:, None]
+                solved += (rotated - spectrum.outward(inside)[0]) * invert(p)[:, None]
             out[:, s] = (basis @ solved) / root[:, None]
         return out
 
