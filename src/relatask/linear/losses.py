@@ -49,6 +49,10 @@ class Loss(ABC):
     def conjugate(self, u: Array, y: Array) -> Array:
         """Give max over eta of u eta - loss(eta, y): infinite for slopes that the loss never has."""
 
+    def allowed(self, u: Array) -> float:
+        """Give the largest factor <= 1 at which slopes u are in the conjugate's domain, where a factor can help."""
+        return 1.0
+
     def check(self, y: Array) -> None:
         """Raise InputError for labels (m,), without NaN, that the loss cannot have."""
 
@@ -146,6 +150,10 @@ class Huber(Loss):
         """Give 1 where the loss is quadratic, 0 where it is linear."""
         return (np.abs(eta - y) <= self.delta).astype(np.float64)
 
+    def allowed(self, u: Array) -> float:
+        """Give what brings the largest slope down to delta."""
+        return min(1.0, self.delta / max(float(np.abs(u).max(initial=0.0)), self.delta))
+
     def null(self, mean: Array) -> Array:
         """Give NaN: the mean does not tell."""
         return np.full(np.shape(mean), np.nan)
@@ -156,6 +164,7 @@ class Huber(Loss):
 
     def conjugate(self, u: Array, y: Array) -> Array:
         """Give u y + u^2 / 2 for |u| <= delta."""
+        # A little more is rounding.
         return np.where(np.abs(u) <= self.delta * (1 + 1e-12), u * y + 0.5 * np.square(u), np.inf)
 
 
@@ -315,7 +324,8 @@ class RootSquared:
 
     ``sum_k c_k n_k sqrt(1/n_k sum_i s_i r_ki^2)``, with n_k = sum_i s_i. With all tasks on one X this is
     ``1/sqrt(n) sum_k ||r_k||_2`` under weighting "sample": the strength at which W = 0, and the one that suits the
-    noise, do not change when a task's labels are measured in other units.
+    noise, do not change when a task's labels are measured in other units. A root mean square below 1/1000 of the
+    labels' own is smoothed, sqrt(q) -> q / (2 f) + f / 2, so that a fit through every label is no kink.
 
     References
     ----------

@@ -159,11 +159,30 @@ class ClassTerm:
             point = nearer
         return point
 
+    def extrapolated(self, point: Point, slopes: Slopes, D: Array, e: Array) -> Slopes:
+        """The slopes that the quadratic model has after a step."""
+        t, n_classes = self.start.shape
+        g, slope, kept = np.zeros((t, n_classes, self.features)), np.zeros((t, n_classes)), []
+        for (rows, step), hot, p in zip(self._predicted(D), self.hot, slopes.rows, strict=True):
+            step = step + e[rows.tasks][:, None, :]
+            after = p + p * (step - (p * step).sum(2, keepdims=True))
+            v = rows.s[:, :, None] * (after - hot)
+            g[rows.tasks], slope[rows.tasks] = v.swapaxes(1, 2) @ rows.x, v.sum(1)
+            kept.append(after)
+        return Slopes(g.reshape(self.shape), slope, kept)
+
+    def allowed(self, slopes: Slopes) -> float:
+        """1: no factor helps a negative probability."""
+        return 1.0
+
     def dual(self, point: Point, slopes: Slopes, factor: float) -> float:
         """Minus the conjugate: the entropy of the probabilities, moved towards the labels."""
         total = 0.0
         for rows, hot, p in zip(self.rows, self.hot, slopes.rows, strict=True):
             v = factor * p + (1 - factor) * hot
+            if (v[rows.s > 0] < 0).any():
+                return -np.inf
+            v = np.maximum(v, 0.0)
             total -= float(np.vdot(rows.s, xlogy(v, v).sum(2)))
         held = self.held & (self.mode != "none")
         return total + factor * float(np.vdot(slopes.b[held], point.b[held]))

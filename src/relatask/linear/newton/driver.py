@@ -29,6 +29,8 @@ INNER = 1e-5
 INNER_ITERATIONS = 10_000
 LOOSE, TIGHT = 1e-3, 1e-12
 """Relative gaps to which inner problems are solved, at most and at least."""
+ZERO = 1e-11
+"""Slopes of intercepts below this share of the features' are rounding."""
 FALLING = 0.1
 """A task whose next step promises this share of its loss has none that is smallest: separable labels."""
 
@@ -155,7 +157,7 @@ class _Norms:
         slopes = self.data.slopes(point)
         now = Progress(point, now.pieces, now.value - now.point.value + point.value, now.inner, now.inner_tol, now.damp)
         guess = guessed(self.part.terms, now.inner, point.W.shape)
-        self.bound = max(self.bound, self.part.bound(self.data, point, slopes, guess))
+        self.bound = max(self.bound, self.part.bound(self.data, point, slopes, guess, point.W))
         gap = relative_gap(now.value, self.bound)
         # A step that mends little was not solved far enough.
         factor = 1.0 if gap < 0.1 * self.last else 0.01
@@ -175,6 +177,8 @@ class _Norms:
                 max_iter=INNER_ITERATIONS,
                 start=now.inner,
             )
+            if damp == 0:
+                self._second(now.point, slopes, local, inner)
             D, ends = found.W - now.point.W, self.part.solved(found)
             pieces = _between(now.pieces, ends)
             after = _search(self.data, self.part, now, slopes, D, local.follow(D), pieces)
@@ -189,6 +193,23 @@ class _Norms:
                 damp = 1.0
             else:
                 return None
+
+
+    def _second(self, point: Point, slopes: Slopes, local: Local, inner: Start) -> None:
+        """A bound from the inner solver's duals: slopes as the model has them where they are met exactly.
+
+        What these are off is of second order in what the step is off.
+        """
+        if inner.admm is None:
+            return
+        duals = inner.admm.multipliers()[: len(self.part.terms)]
+        quadratic = inner.admm.V[-1][0] if self.part.precision is not None else np.zeros_like(point.W)
+        D = local.dual_step(np.sum(duals, axis=0) + self.part.pull(quadratic))
+        if D is None:
+            return
+        after = self.data.extrapolated(point, slopes, D, local.follow(D))
+        if np.abs(self.data.open_slopes(after)).max() <= ZERO * max(float(np.abs(after.W).max()), 1e-300):
+            self.bound = max(self.bound, self.part.bound(self.data, point, after, duals, quadratic))
 
 
 def _begin(

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from relatask.linear.forms import Array, Forms
 from relatask.linear.problem import Problem
 
+SLACK = 1e-10
+"""Less than this left of a common intercept's curvature is nothing: the features can do what it does."""
+
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -65,6 +68,20 @@ class Local:
         """The problem of the step D, where a quadratic relation has the gradient `pull` (t, d)."""
         return Problem(self.forms, -(self.gradient + pull), 0.0, self.coupling)
 
+    def dual_step(self, total: Array) -> Array | None:
+        """The step after which the model's gradient is -total; None where the forms do not tell."""
+        zero = np.zeros((len(total), 1))
+
+        def inverse(B: Array) -> Array:
+            return self.forms.spectrum.solve(zero, B[:, None, :])[:, 0]
+
+        D = inverse(-(self.gradient + total))
+        if self.coupling is None:
+            return D
+        solved = inverse(self.coupling)
+        slack = 1.0 - float(np.vdot(self.coupling, solved))
+        return D + solved * (float(np.vdot(self.coupling, D)) / slack) if slack > SLACK else None
+
     def problem(self, point: Point) -> Problem:
         """The problem of the next W itself."""
         own = Problem(self.forms, np.zeros_like(point.W), 0.0, self.coupling)
@@ -104,6 +121,12 @@ class DataTerm(Protocol):
 
     def balanced(self, point: Point) -> Point:
         """The point with the intercepts at their best."""
+
+    def extrapolated(self, point: Point, slopes: Slopes, D: Array, e: Array) -> Slopes:
+        """The slopes that the quadratic model has after a step."""
+
+    def allowed(self, slopes: Slopes) -> float:
+        """The largest factor <= 1 at which the slopes are in the conjugate's domain, where a factor can help."""
 
     def dual(self, point: Point, slopes: Slopes, factor: float) -> float:
         """Minus the conjugate at `factor` times the slopes: with -R*(-factor slopes.W), a lower bound of F + R."""

@@ -47,19 +47,21 @@ class Penalty:
         found = iter(solution.components)
         return tuple(tuple(next(found)) if isinstance(term, Split) else (solution.W,) for term in self.terms)
 
-    def bound(self, data: DataTerm, point: Point, slopes: Slopes, guess: Sequence[Array]) -> float:
-        """Lower bound of the optimum from the slopes at a point, intercepts at their best.
+    def bound(self, data: DataTerm, point: Point, slopes: Slopes, guess: Sequence[Array], W: Array) -> float:
+        """Lower bound of the optimum from slopes whose sums over each intercept's rows are zero.
 
         Minus the slopes' correlations are P W plus one Z_i a term. `guess` holds the Z_i; what they leave is given to
         each term in turn, and all are scaled to where the conjugates are finite.
         """
-        pull = self.pull(point.W)
-        energy = 0.5 * float(np.vdot(point.W, pull))
+        pull = self.pull(W)
+        energy = 0.5 * float(np.vdot(W, pull))
+        allowed = data.allowed(slopes)
         rest = -slopes.W - pull - np.sum(guess, axis=0)
         best = -np.inf
         for i in range(len(self.terms)):
             duals = [Z + rest if j == i else Z for j, Z in enumerate(guess)]
-            factor = min(1 / max(1.0, float(term.gauge(Z))) for term, Z in zip(self.terms, duals, strict=True))
+            gauge = max(float(term.gauge(Z)) for term, Z in zip(self.terms, duals, strict=True))
+            factor = min(allowed, 1 / max(1.0, gauge))
             conjugates = sum(float(term.conjugate(factor * Z)) for term, Z in zip(self.terms, duals, strict=True))
             best = max(best, data.dual(point, slopes, factor) - factor**2 * energy - conjugates)
         return best

@@ -15,8 +15,8 @@ from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, elimi
 from relatask.linear.newton.prepare import Prepared, Rows
 from relatask.linear.statistics import THIN
 
-FLOOR = 1e-8
-"""A residual norm below this share of the labels' is taken for this much: at 0 the loss has a kink."""
+FLOOR = 1e-3
+"""Below this share of the labels' norm a residual norm is smoothed: at 0 it has a kink."""
 
 
 class State(NamedTuple):
@@ -69,14 +69,16 @@ class RootTerm:
         square = self.yy + np.einsum("td,td->t", W, product - 2 * self.cross) + self.weight * np.square(mean)
         norm = np.sqrt(np.maximum(square, 0.0))
         pull = product - self.cross + (self.weight * mean)[:, None] * self.mean_x
-        return Point(W, b, State(pull, mean, norm), self.factor * norm)
+        smooth = np.where(norm >= self.floor, norm, 0.5 * (np.square(norm) / self.floor + self.floor))
+        return Point(W, b, State(pull, mean, norm), self.factor * np.where(self.weight > 0, smooth, 0.0))
 
     def slopes(self, point: Point) -> Slopes:
-        """The gradient; of the rows, what `dual` needs: the slopes times the labels."""
+        """The gradient; of the rows, the slopes' products with the labels and their norms over a_k."""
         state: State = point.state
         share = self.factor / np.maximum(state.norm, self.floor)
         along = np.einsum("td,td->t", self.cross, point.W) - self.yy + self.weight * state.mean * self.mean_y
-        return Slopes(share[:, None] * state.pull, (share * self.weight * state.mean)[:, None], float(share @ along))
+        size = state.norm / np.maximum(state.norm, self.floor)
+        return Slopes(share[:, None] * state.pull, (share * self.weight * state.mean)[:, None], (share * along, size))
 
     def open_slopes(self, slopes: Slopes) -> Array:
         """The slopes of the intercepts that can move."""
@@ -86,7 +88,7 @@ class RootTerm:
         """(G - (1 - damp) h h' / rho^2) a / rho, with h half the gradient of rho^2: at damp 1 it lies above the loss."""
         state: State = point.state
         rho = np.maximum(state.norm, self.floor)
-        share, cut = self.factor / rho, (1 - damp) / np.square(rho)
+        share, cut = self.factor / rho, np.where(state.norm > self.floor, (1 - damp) / np.square(rho), 0.0)
         free = self.intercepts.mode == "free"
         own = self.weight * state.mean
         buckets = []
@@ -110,6 +112,26 @@ class RootTerm:
         w = share * np.maximum(self.weight - cut * np.square(own), 0.0)
         forms = Forms(tuple(buckets), *self.shape)
         return eliminated(self.intercepts, forms, slopes.W, slopes.b[:, 0], mixed, w)
+
+    def extrapolated(self, point: Point, slopes: Slopes, D: Array, e: Array) -> Slopes:
+        """The slopes that the quadratic model has after a step."""
+        state: State = point.state
+        rho = np.maximum(state.norm, self.floor)
+        share, n = self.factor / rho, self.weight
+        step = e[:, 0] + np.einsum("td,td->t", self.mean_x, D)
+        product = self.forms.apply(D[:, None, :])[:, 0]
+        inner = np.einsum("td,td->t", state.pull, D) + n * state.mean * e[:, 0]
+        square = np.einsum("td,td->t", D, product) + n * np.square(step)
+        kept = 1.0 - np.where(state.norm > self.floor, inner / np.square(rho), 0.0)
+        pull = kept[:, None] * state.pull + product + (n * step)[:, None] * self.mean_x
+        along = np.einsum("td,td->t", self.cross, D) + n * step * self.mean_y
+        size = np.sqrt(np.maximum(np.square(kept * state.norm) + 2 * kept * inner + square, 0.0)) / rho
+        labels = kept * slopes.rows[0] + share * along
+        return Slopes(share[:, None] * pull, (share * n * (kept * state.mean + step))[:, None], (labels, size))
+
+    def allowed(self, slopes: Slopes) -> float:
+        """What brings the largest slopes back into their ball."""
+        return 1 / max(1.0, float(slopes.rows[1].max(initial=0.0)))
 
     def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
         """Points along a direction."""
@@ -135,8 +157,10 @@ class RootTerm:
         return self.at(point.W, np.full((self.shape[0], 1), b))
 
     def dual(self, point: Point, slopes: Slopes, factor: float) -> float:
-        """Minus the conjugate, which is <slopes, y> where each task's slopes lie in a ball of radius a_k."""
-        return -factor * float(slopes.rows)
+        """Minus the conjugate: <slopes, y> - a f (1 - |slopes|^2 / a^2) / 2 for slopes in a ball of radius a_k."""
+        along, size = slopes.rows
+        smooth = 0.5 * self.factor * self.floor * (1 - np.square(factor * size))
+        return float(np.where(self.weight > 0, smooth - factor * along, 0.0).sum())
 
 
 def root_term(shape: Prepared) -> RootTerm:

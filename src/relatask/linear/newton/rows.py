@@ -162,6 +162,20 @@ class RowTerm:
         e = moved[group][:, None]
         return self._point(point.W, point.b + e, [eta + e[b.tasks] for b, eta in zip(self.blocks, point.state, strict=True)])
 
+    def extrapolated(self, point: Point, slopes: Slopes, D: Array, e: Array) -> Slopes:
+        """The slopes that the quadratic model has after a step."""
+        g, slope, rows = np.zeros(self.shape), np.zeros((self.shape[0], 1)), []
+        for block, eta, u in zip(self.blocks, point.state, slopes.rows, strict=True):
+            after = u + block.loss.curvature(eta, block.y) * (block.predict(D) + e[block.tasks])
+            v = block.s * after
+            g[block.tasks], slope[block.tasks, 0] = block.sums(v), v.sum(1)
+            rows.append(after)
+        return Slopes(g, slope, rows)
+
+    def allowed(self, slopes: Slopes) -> float:
+        """The largest factor <= 1 at which the slopes are in the conjugate's domain, where a factor can help."""
+        return min(b.loss.allowed(np.where(b.s > 0, u, 0.0)) for b, u in zip(self.blocks, slopes.rows, strict=True))
+
     def dual(self, point: Point, slopes: Slopes, factor: float) -> float:
         """Minus the conjugate at `factor` times the slopes."""
         total = 0.0
