@@ -1,0 +1,289 @@
+"""Working sets: row sparsity and sparse entries, solved on few features at a time, to a certified gap.
+
+Block coordinate descent on a growing working set, whose priorities are the distances of the features' correlations
+from their dual balls; extrapolated iterates; features that the gap-safe sphere rules out are dropped for ever.
+
+Sources: Johnson & Guestrin 2015 (Blitz); Massias, Gramfort & Salmon 2018 (celer); Ndiaye, Fercoq, Gramfort & Salmon
+2017 (gap-safe spheres); Bertrand & Massias 2021 (Anderson's extrapolation of coordinate descent).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.forms import Array
+from relatask.linear.problem import Problem, Solution
+from relatask.linear.solvers import kernels
+from relatask.linear.solvers.inner import Inner, combined, inner, localise
+
+FIRST = 100
+"""Features of the first working set, where more are not known to matter."""
+
+SMALL = 64
+"""Problems with no more features than this are one working set."""
+
+STILL = 1e-28
+"""A gain of this share of the objective is rounding."""
+
+MEMORY = 6
+"""Iterates that an extrapolation combines."""
+
+
+@dataclass(frozen=True, eq=False)
+class SparsePenalty:
+    """ridge/2 ||W||_F^2 + sum_j s_j ||W[:, j]||_2 ("rows") or + sum_kj s_kj |W_kj| ("entries").
+
+    Attributes
+    ----------
+    kind : which of both.
+    strength : number, (d,), or (t, d) for entries; positive and finite.
+    ridge : number >= 0.
+    """
+
+    kind: Literal["rows", "entries"]
+    strength: float | Array
+    ridge: float = 0.0
+
+    def strengths(self, shape: tuple[int, int]) -> Array:
+        """(1, d) strengths of rows, (t, d) of entries."""
+        t, d = shape
+        return np.ascontiguousarray(np.broadcast_to(self.strength, (1 if self.kind == "rows" else t, d)), np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """Objective and lower bound at one W, and the factor that brings its residuals into the dual balls."""
+
+    primal: float
+    bound: float
+    factor: float
+
+
+def applies(problem: Problem, penalty: SparsePenalty) -> bool:
+    """Whether `working_sets` takes this problem: strengths positive and finite, and a ridge >= 0."""
+    strength = np.asarray(penalty.strength)
+    return bool((strength > 0).all() and np.isfinite(strength).all() and penalty.ridge >= 0 and min(problem.shape) > 0)
+
+
+def gap_at(problem: Problem, penalty: SparsePenalty, W: Array, correlation: Array) -> Gap:
+    """Objective at W and lower bound from its residuals, given B - (H + ridge) W on the columns of `problem`."""
+    return _gap(problem.cross, problem.constant, penalty.strengths(problem.shape), W, correlation)
+
+
+def working_sets(
+    problem: Problem, penalty: SparsePenalty, *, tol: float = 1e-6, max_iter: int = 10_000, start: Array | None = None
+) -> Solution:
+    """Minimise F(W) + R(W) for a sparse penalty R.
+
+    Parameters
+    ----------
+    problem : Problem
+        On Grams or rows, shared or own, with a coupling or without.
+    penalty : SparsePenalty
+        For which `applies` holds.
+    tol : float
+        Relative duality gap to reach.
+    max_iter : int
+        Most passes over working sets.
+    start : (t, d) or None
+        Where to begin; a solution nearby saves most of the work.
+
+    Returns
+    -------
+    Solution
+        `residual` is the certified relative duality gap, `n_iter` the passes over working sets.
+    """
+    strength, ridge = penalty.strengths(problem.shape), penalty.ridge
+    W = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64)
+    state = _Alive(problem, strength, np.arange(problem.shape[1]))
+    work, still, passes, best = None, False, 0, -np.inf
+    while True:
+        correlation = state.correlation(W, ridge)
+        gap = _gap(state.problem.cross, problem.constant, state.strength, W, correlation)
+        best = max(best, gap.bound)
+        if _relative(gap.primal, best) <= tol or passes >= max_iter:
+            break
+        violated = state.distance(correlation, 1.0, ridge) < 0
+        if work is not None and still and work.covers(violated):  # rounding allows no better
+            break
+        active = W.any(0)
+        n_active, n_violated = int(active.sum()), int(violated.sum())
+        if work is None or not work.covers(violated) or len(work.chosen) > 1.25 * n_active + FIRST:
+            distance = state.distance(correlation, gap.factor, ridge)
+            W, correlation, state, distance = _screen(W, correlation, state, distance, gap)
+            active = W.any(0)
+            size = n_active + max(FIRST, min(n_active, max(n_active // 8, 2 * n_violated)))
+            distance[active] = -np.inf
+            work = _Work(state, _first(distance, size), W, correlation, ridge)
+            target = max(0.3 * (gap.primal - best), 0.5 * tol * gap.primal)
+        else:  # all that is left to do is inside
+            target = 0.5 * tol * gap.primal
+            work.refresh(correlation)
+        spent, still = work.solve(target, max_iter - passes)
+        passes += spent
+        W[:, work.chosen] = work.way.arrays[0]
+    full = np.zeros(problem.shape)
+    full[:, state.columns] = W
+    return Solution(full, gap.primal, _relative(gap.primal, best), passes, "working_sets", certified=True)
+
+
+class _Work:
+    """A subproblem, and the way that it is being solved."""
+
+    def __init__(self, state: _Alive, chosen: NDArray[np.intp], W: Array, correlation: Array, ridge: float) -> None:
+        self.chosen, self.n_alive = chosen, len(state.columns)
+        self.local = localise(state.problem, chosen, state.strength, ridge)
+        self.way = inner(self.local, W[:, chosen], correlation[:, chosen])
+        self.history: list[list[Array]] = [_copy(self.way)]
+
+    def covers(self, violated: NDArray[np.bool_]) -> bool:
+        """Whether no feature outside is violated."""
+        return int(violated.sum()) == int(violated[self.chosen].sum())
+
+    def refresh(self, correlation: Array) -> None:
+        """Begin again from correlations that no rounding has gathered in."""
+        self.way.refresh(np.ascontiguousarray(correlation[:, self.chosen]))
+        self.history = [_copy(self.way)]
+
+    def gap(self) -> Gap:
+        """Objective and bound of the subproblem, which is the whole one where what is outside stays 0."""
+        cross, constant = self.local.problem.cross, self.local.problem.constant
+        return _gap(cross, constant, self.local.strength, self.way.arrays[0], self.way.correlation())
+
+    def solve(self, target: float, most: int) -> tuple[int, bool]:
+        """Sweep until the subproblem's gap is below target; return the passes, and whether they end in rounding."""
+        best, way = -np.inf, self.way
+        for passes in range(1, most + 1):
+            gain = way.epoch(1e-2 * target)
+            self.history.append(_copy(way))
+            if gain > 1e-2 * target and len(self.history) < MEMORY:
+                continue
+            gap = self.gap()
+            best = max(best, gap.bound)
+            still = gain <= STILL * gap.primal
+            if still or gap.primal - best <= target:
+                return passes, still
+            if len(self.history) == MEMORY:
+                self._extrapolate(gap)
+                self.history = [_copy(way)]
+        return most, False
+
+    def _extrapolate(self, gap: Gap) -> None:
+        """Go to the combination of the last iterates where it lowers the objective."""
+        better = combined(self.history)
+        if better is None:
+            return
+        kept, self.way.arrays = self.way.arrays, better
+        if not self.gap().primal < gap.primal:
+            self.way.arrays = kept
+
+
+class _Alive:
+    """The problem on the columns that no sphere has ruled out."""
+
+    def __init__(self, problem: Problem, strength: Array, columns: NDArray[np.intp]) -> None:
+        self.problem, self.strength, self.columns = problem, strength, columns
+        self.dead = np.zeros(len(columns), dtype=bool)
+        self._diagonal: Array | None = None
+
+    @property
+    def diagonal(self) -> Array:
+        """(t, d) diagonal of H, or of what it is at most."""
+        if self._diagonal is None:
+            self._diagonal = np.empty(self.problem.shape)
+            for bucket in self.problem.forms.buckets:
+                if bucket.gram is not None:
+                    squares = np.diagonal(bucket.gram, axis1=1, axis2=2)
+                else:
+                    squares = kernels.column_squares(bucket.base)
+                self._diagonal[bucket.tasks] = squares * bucket.scale[:, None]
+        return self._diagonal
+
+    def correlation(self, W: Array, ridge: float) -> Array:
+        """B - (H + ridge) W, by products with the columns where W is not 0."""
+        active = np.flatnonzero(W.any(0))
+        if not len(active):
+            return self.problem.cross.copy()
+        part = np.ascontiguousarray(W[:, active])
+        out = self.problem.cross - ridge * W
+        for bucket in self.problem.forms.buckets:
+            V, base = part[bucket.tasks], bucket.base
+            if bucket.gram is not None:
+                picked = base[:, active]
+                product = V @ picked[0] if bucket.shared else (V[:, None, :] @ picked)[:, 0]
+            elif bucket.shared:
+                product = (V @ base[0][:, active].T) @ base[0]
+            else:
+                fit = base[:, :, active] @ V[:, :, None]
+                product = (fit.swapaxes(1, 2) @ base)[:, 0]
+            out[bucket.tasks] -= bucket.scale[:, None] * product
+        u = self.problem.coupling
+        if u is not None:
+            out += np.vdot(u[:, active], part) * u
+        return out
+
+    def distance(self, correlation: Array, factor: float, ridge: float) -> Array:
+        """(d,) distances of the features' dual points from the boundaries of their balls, in units of their norms."""
+        if len(self.strength) == 1:
+            slack = self.strength[0] - abs(factor) * np.sqrt(np.einsum("kd,kd->d", correlation, correlation))
+            return slack / np.sqrt(np.maximum(self.diagonal.max(0) + ridge, np.finfo(float).tiny))
+        slack = self.strength - abs(factor) * np.abs(correlation)
+        return (slack / np.sqrt(np.maximum(self.diagonal + ridge, np.finfo(float).tiny))).min(0)
+
+    def restricted(self, kept: NDArray[np.intp]) -> _Alive:
+        """The same on some of its columns."""
+        new = _Alive(self.problem.restricted(kept), self.strength[:, kept], self.columns[kept])
+        new._diagonal = self.diagonal[:, kept]
+        return new
+
+
+def _screen(
+    W: Array, correlation: Array, state: _Alive, distance: Array, gap: Gap
+) -> tuple[Array, Array, _Alive, Array]:
+    """Drop features whose dual points lie further inside their balls than the optimum can be away, where it pays."""
+    reach = np.sqrt(2 * max(gap.primal - gap.bound, 0.0))
+    out = state.dead | ((distance > reach) & ~W.any(0))
+    state.dead = out
+    kept = np.flatnonzero(~out)
+    if not 0 < len(kept) < 0.2 * len(out) or len(out) <= 4 * FIRST:
+        return W, correlation, state, np.where(out, np.inf, distance)
+    return W[:, kept], correlation[:, kept], state.restricted(kept), distance[kept]
+
+
+def _first(distance: Array, size: int) -> NDArray[np.intp]:
+    """The features nearest to their boundaries, in their order; those that are ruled out never."""
+    able = np.flatnonzero(distance < np.inf)
+    if len(able) <= max(size, SMALL):
+        return able
+    return np.sort(able[np.argpartition(distance[able], size)[:size]])
+
+
+def _copy(way: Inner) -> list[Array]:
+    return [array.copy() for array in way.arrays]
+
+
+def _gap(cross: Array, constant: float, strength: Array, W: Array, correlation: Array) -> Gap:
+    """1/2 <W, (H + ridge) W> - <B, W> + constant + penalty, from R = B - (H + ridge) W: <W, R> and <W, B> suffice."""
+    with_cross, with_residual = float(np.vdot(W, cross)), float(np.vdot(W, correlation))
+    if len(strength) == 1:
+        penalty = float(strength[0] @ np.sqrt(np.einsum("kd,kd->d", W, W)))
+        excess = np.sqrt(np.einsum("kd,kd->d", correlation, correlation)) / strength[0]
+    else:
+        penalty = float(np.vdot(strength, np.abs(W)))
+        excess = np.abs(correlation) / strength
+    primal = constant - 0.5 * (with_cross + with_residual) + penalty
+    largest = float(excess.max(initial=0.0))
+    shrink = 1.0 if largest <= 1.0 else 1.0 / largest
+    along = 2 * constant - with_cross
+    square = along - with_residual
+    factor = float(np.clip(along / square, -shrink, shrink)) if square > 0 else 0.0
+    return Gap(primal, factor * along - 0.5 * factor**2 * square, factor)
+
+
+def _relative(primal: float, bound: float) -> float:
+    size = max(abs(primal), abs(bound))
+    return max(primal - bound, 0.0) / size if size > 0 else 0.0
