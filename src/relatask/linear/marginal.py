@@ -13,6 +13,10 @@ NO_NOISE = 1e-10
 """Residuals below this share of the labels' sum of squares are rounding: the noise does not fall further."""
 
 
+RANK = 1e-10
+"""Directions in which all rows together have less than this share of the largest sum of squares are not seen."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Tasks compressed to p rows each, with the same likelihood as their own rows.
@@ -160,6 +164,26 @@ def compress(forms: Forms, cross: Array, yy: Array, count: Array) -> tuple[Rows,
     return tuple(out)
 
 
+def total_form(r: Rows) -> Array:
+    """(q, q) sum of the tasks' forms."""
+    flat = r.fixed.reshape(-1, r.fixed.shape[2])
+    return (len(r.tasks) // len(r.fixed)) * (flat.T @ flat)
+
+
+def seen_basis(total: Array, count: float) -> Array:
+    """(q, f) basis of the directions that the rows see, in which they have unit mean squares and no correlation."""
+    # On columns of unit length first: a small unit is no small column.
+    length = np.sqrt(np.diagonal(total))
+    values, vectors = np.linalg.eigh(total / np.multiply.outer(length, length))
+    kept = values > RANK * values.max(initial=0.0)
+    if kept.all():
+        return np.asarray(vectors * np.sqrt(count / values) / length[:, None], dtype=np.float64)
+    # The range itself, so that what is not seen is orthogonal to it and gets the smallest coefficients.
+    basis = np.linalg.qr(vectors[:, kept] * length[:, None])[0]
+    lower = np.linalg.cholesky(basis.T @ total @ basis)
+    return np.asarray(basis @ np.linalg.inv(lower).T * np.sqrt(count), dtype=np.float64)
+
+
 def _inverse_roots(rows: Array, root: Array, weight: Array | None) -> tuple[Array, float]:
     """(k, p, p) inverse Cholesky factors of V = I + weight rows P rows', and the sum of log det V."""
     scaled = rows @ root
@@ -168,7 +192,12 @@ def _inverse_roots(rows: Array, root: Array, weight: Array | None) -> tuple[Arra
     V = scaled @ scaled.swapaxes(1, 2)
     p = V.shape[1]
     V[:, np.arange(p), np.arange(p)] += 1.0
-    lower = np.linalg.cholesky(V)
+    try:
+        lower = np.linalg.cholesky(V)
+    except np.linalg.LinAlgError:
+        # Effects so much larger than the noise that rounding hides it: as much noise as rounding.
+        V[:, np.arange(p), np.arange(p)] += p * np.finfo(np.float64).eps * np.trace(V, axis1=1, axis2=2)[:, None]
+        lower = np.linalg.cholesky(V)
     return np.linalg.inv(lower), 2 * float(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum())
 
 

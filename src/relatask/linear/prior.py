@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Squared
 from relatask.linear.forms import Array
-from relatask.linear.marginal import Marginal, Rows, compress
+from relatask.linear.marginal import Marginal, Rows, compress, seen_basis, total_form
 from relatask.linear.path import Model
 from relatask.linear.posterior import Uncertainty, kept
 from relatask.linear.reml import Optimum, Shape, criterion, maximise
 from relatask.linear.statistics import Statistics
 from relatask.notices import InputError
 from relatask.relations.hierarchical_prior import HierarchicalPrior
-
-RANK = 1e-10
-"""Directions in which all rows together have less than this share of the largest sum of squares are not seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,15 +161,10 @@ def _moments(stats: Statistics, intercept: Intercept, standardize: bool) -> tupl
     rows = compress(problem.forms, cross, yy / _divisor(unit) ** 2 if unit else 0 * yy, count)
     if not len(columns):
         rows = tuple(replace(r, fixed=r.fixed[:, :, :0], random=r.random[:, :, :0]) for r in rows)
-    total = sum((_total(r) for r in rows), np.zeros((len(columns), len(columns))))
+    total = sum((total_form(r) for r in rows), np.zeros((len(columns), len(columns))))
     width = stats.n_features + (datafit.intercept == "tied")
     last = datafit.intercept == "tied"
     return scaled, center, scale, Moments(rows, total, columns, width, last, offset, unit)
-
-
-def _total(r: Rows) -> Array:
-    flat = r.fixed.reshape(-1, r.fixed.shape[2])
-    return (len(r.tasks) // len(r.fixed)) * (flat.T @ flat)
 
 
 def _setting(
@@ -180,7 +173,7 @@ def _setting(
     """Coordinates of the mean and of the effects, and the likelihood in them."""
     size = len(moments.columns)
     count = float(sum(r.count.sum() for r in moments.rows))
-    fixed = _seen(moments.total, count)
+    fixed = seen_basis(moments.total, count)
     if count <= fixed.shape[1]:
         raise InputError(
             f"HierarchicalPrior: {count:.0f} labels{' beyond one a task' if intercept == 'free' else ''} are too few "
@@ -189,20 +182,20 @@ def _setting(
     effects = size - (intercept == "common" and size > 0)
     if n_tasks == 1:
         random = np.zeros((size, 0))
-        shape = Shape(kind, 0, None, np.zeros(0))
+        shape = Shape(kind, np.zeros(0), None)
     elif kind == "full":
-        random = fixed if effects == size else np.pad(_seen(moments.total[:effects, :effects], count), [(0, 1), (0, 0)])
-        r = random.shape[1]
-        shape = Shape(kind, r, None, (np.eye(r) / np.sqrt(max(r, 1))).ravel())
+        random = (
+            fixed if effects == size else np.pad(seen_basis(moments.total[:effects, :effects], count), [(0, 1), (0, 0)])
+        )
+        shape = Shape(kind, np.full(random.shape[1], 1 / np.sqrt(max(random.shape[1], 1))), None)
     else:
         random = np.eye(size)[:, :effects]
         groups = np.arange(effects)
         if kind == "isotropic":
             groups = (groups == size - 1).astype(np.intp) if intercept == "tied" and effects > 1 else 0 * groups
         seen = np.bincount(groups, np.diagonal(moments.total)[:effects])
-        shape = Shape(
-            kind, effects, groups, np.sqrt(count / (np.maximum(seen, np.finfo(float).tiny) * max(len(seen), 1)))
-        )
+        seen = np.maximum(seen * len(seen), np.finfo(np.float64).tiny)
+        shape = Shape(kind, np.sqrt(count / seen), groups)
     rows = []
     for block in moments.rows:
         in_mean = _times(block.fixed, fixed)
@@ -211,20 +204,6 @@ def _setting(
     log_volume = fixed.shape[1] * float(np.log(count))
     marginal = Marginal(tuple(rows), n_tasks, relation.method == "reml", log_volume)
     return shape, fixed, random, marginal
-
-
-def _seen(total: Array, count: float) -> Array:
-    """(q, f) basis of the directions that the rows see, in which they have unit mean squares and no correlation."""
-    # On columns of unit length first: a small unit is no small column.
-    length = np.sqrt(np.diagonal(total))
-    values, vectors = np.linalg.eigh(total / np.multiply.outer(length, length))
-    kept = values > RANK * values.max(initial=0.0)
-    if kept.all():
-        return np.asarray(vectors * np.sqrt(count / values) / length[:, None], dtype=np.float64)
-    # The range itself, so that what is not seen is orthogonal to it and gets the smallest coefficients.
-    basis = np.linalg.qr(vectors[:, kept] * length[:, None])[0]
-    lower = np.linalg.cholesky(basis.T @ total @ basis)
-    return np.asarray(basis @ np.linalg.inv(lower).T * np.sqrt(count), dtype=np.float64)
 
 
 def _times(rows: Array, basis: Array) -> Array:
@@ -281,7 +260,8 @@ def _reported(
     )
     of_mean = fixed @ uncertainty.inverse_root.T
     width = d if intercept == "common" else moments.width
-    kind, logs = found.shape.kind, found.marginal.freedom * float(np.log(_divisor(unit)))
+    kind: Any = found.shape.kind
+    logs = found.marginal.freedom * float(np.log(_divisor(unit)))
     return PriorFit(
         coef=slopes / scale,
         intercept=b,

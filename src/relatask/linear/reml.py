@@ -17,6 +17,16 @@ NOISE_ROWS = 2.0
 MEMORY = 20
 """Pairs of steps and gradients that the quasi-Newton method keeps."""
 
+FAR = 30.0
+"""Logarithms of noise ratios stay within this of the start's."""
+
+
+SADDLE = 0.01
+"""Where S is 0 in a direction, the likelihood may rise by this much a task (and start's variance) untried."""
+
+TRIES = 4
+"""Searches at most, each from where the last one ended and a little to the side."""
+
 
 @dataclass(frozen=True, eq=False)
 class Shape:
@@ -25,44 +35,67 @@ class Shape:
     Attributes
     ----------
     kind : "full", "diagonal" or "isotropic".
-    size : r.
-    groups : (r,) which free number each diagonal entry is; None for a whole matrix.
-    start : the free numbers at the start, whose effects explain about as much as the noise.
+    scale : (r,) or (groups,) standard deviations to start from: effects that explain about as much as the noise.
+    groups : (r,) which scale each diagonal entry has; None for a whole matrix. A matrix is its own free numbers, a
+        diagonal has its entries, over half the scale, so that a first step of length 1 ends at no saddle.
     """
 
     kind: str
-    size: int
+    scale: Array
     groups: NDArray[np.intp] | None
-    start: Array
+
+    @property
+    def size(self) -> int:
+        """r."""
+        return len(self.scale if self.groups is None else self.groups)
 
     @property
     def n_variances(self) -> int:
         """How many variances and covariances are free."""
-        return self.size * (self.size + 1) // 2 if self.groups is None else len(self.start)
+        return self.size * (self.size + 1) // 2 if self.groups is None else len(self.scale)
+
+    @property
+    def start(self) -> Array:
+        """The free numbers at the start."""
+        return np.diag(self.scale).ravel() if self.groups is None else np.full(len(self.scale), 2.0)
 
     def root(self, free: Array) -> Array:
         """T (r, r), S = T T'."""
-        return free.reshape(self.size, self.size) if self.groups is None else np.diag(free[self.groups])
+        if self.groups is None:
+            return free.reshape(self.size, self.size)
+        return np.diag((free * self.scale / 2)[self.groups])
 
     def gradient(self, root: Array, gradient: Array) -> Array:
         """From the gradient in S to that in the free numbers."""
         whole = 2 * gradient @ root
-        if self.groups is None:
-            return whole.ravel()
-        return np.bincount(self.groups, np.diagonal(whole), minlength=len(self.start)).astype(np.float64)
+        return whole.ravel() if self.groups is None else self._grouped(np.diagonal(whole)) * self.scale / 2
 
     def change(self, root: Array, gradient: Array, n_tasks: int) -> float:
         """How much one step of EM would change S, relative to S."""
         step = 2 * root.T @ gradient @ root / n_tasks
+        if self.groups is not None:
+            step = self._grouped(np.diagonal(step)) / np.bincount(self.groups, minlength=len(self.scale))
+        return float(np.linalg.norm(step))
+
+    def rising(self, free: Array, gradient: Array, n_tasks: int) -> Array | None:
+        """Free numbers a little to the side, where the likelihood rises in a direction in which S is 0."""
         if self.groups is None:
-            return float(np.linalg.norm(step))
-        mean = np.bincount(self.groups, np.diagonal(step)) / np.maximum(np.bincount(self.groups), 1)
-        return float(np.linalg.norm(mean))
+            values, vectors = np.linalg.eigh(2 * gradient * np.multiply.outer(self.scale, self.scale) / n_tasks)
+            if values[-1] <= SADDLE:
+                return None
+            side = 0.1 * self.scale * vectors[:, -1]
+            return free + np.multiply.outer(side, vectors[:, -1]).ravel()
+        slope = 2 * self._grouped(np.diagonal(gradient)) * self.scale**2 / n_tasks
+        at_zero = (slope > SADDLE) & (np.abs(free) < 0.1)
+        return np.where(at_zero, 0.1, free) if at_zero.any() else None
+
+    def _grouped(self, values: Array) -> Array:
+        return np.bincount(self.groups, values, minlength=len(self.scale)).astype(np.float64)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Where a search for the best covariance ended."""
+    """Where a search for the best covariance ended; `history` is what was maximised, `residual` as in `PriorFit`."""
 
     shape: Shape
     marginal: Marginal
@@ -71,6 +104,19 @@ class Optimum:
     point: Point
     history: Array
     residual: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """The objective at some free numbers x: its value, its gradient, and what a step of EM would change."""
+
+    x: Array
+    root: Array
+    ratio: Array | None
+    point: Point
+    value: float
+    slope: Array
+    change: float
 
 
 def maximise(marginal: Marginal, shape: Shape, *, own_noise: bool, tol: float, max_iter: int) -> Optimum:
@@ -83,60 +129,67 @@ def maximise(marginal: Marginal, shape: Shape, *, own_noise: bool, tol: float, m
     shape : Shape
         Of the covariance.
     own_noise : bool
-        Whether each task has its own noise ratio.
+        Whether each task has its own noise ratio; its logarithm is a free number then.
     tol : float
         For `Optimum.residual`.
     max_iter : int
         At most so many iterations.
     """
-    t, own = marginal.n_tasks, own_noise and marginal.n_tasks > 1
     n_free = len(shape.start)
-    count = np.zeros(t)
-    for r in marginal.rows:
-        count[r.tasks] = r.count
+    last = trial = _tried(marginal, shape, np.concatenate([shape.start, np.zeros(marginal.n_tasks * own_noise)]))
+    history = [last.value]
 
-    def at(x: Array) -> tuple[float, Array, float, Point]:
-        root = shape.root(x[:n_free] * shape.start if shape.groups is not None else x[:n_free])
-        ratio = np.exp(x[n_free:]) if own else None
-        point = marginal.at(root, ratio)
-        value, slope = point.value, shape.gradient(root, point.gradient)
-        if shape.groups is not None:
-            slope = slope * shape.start
-        change = shape.change(root, point.gradient, t)
-        if ratio is not None:
-            held, pull = _held(ratio)
-            value += held
-            noise = point.noise_gradient + pull
-            slope = np.concatenate([slope, noise])
-            change = float(np.hypot(change, np.linalg.norm(2 * noise / (count + NOISE_ROWS)) / np.sqrt(t)))
-        return value, slope, change, point
-
-    x = np.concatenate([shape.start if shape.groups is None else np.ones(n_free), np.zeros(t if own else 0)])
-    last = (x, at(x))
-    history = [last[1][0]]
+    def at(x: Array) -> Trial:
+        nonlocal last
+        if not np.array_equal(x, last.x):
+            last = _tried(marginal, shape, x.copy())
+        return last
 
     def objective(x: Array) -> tuple[float, Array]:
-        nonlocal last
-        last = (x.copy(), at(x))
-        return -last[1][0] / t, -last[1][1] / t
+        here = at(x)
+        return -here.value / marginal.n_tasks, -here.slope / marginal.n_tasks
 
     def watch(intermediate_result: OptimizeResult) -> None:
-        nonlocal last
-        if not np.array_equal(intermediate_result.x, last[0]):
-            last = (intermediate_result.x.copy(), at(intermediate_result.x))
-        history.append(last[1][0])
-        if last[1][2] <= tol:
+        history.append(at(intermediate_result.x).value)
+        if last.change <= tol:
             raise StopIteration
 
-    if len(x) and last[1][2] > tol:
-        options = {"maxcor": MEMORY, "maxiter": max_iter, "maxfun": 20 * max_iter, "ftol": 0.0, "gtol": 0.0}
-        end = minimize(objective, x, jac=True, method="L-BFGS-B", callback=watch, options=options)
-        if not np.array_equal(end.x, last[0]):
-            last = (end.x, at(end.x))
-    x, (_, _, change, point) = last
-    root = shape.root(x[:n_free] * shape.start if shape.groups is not None else x[:n_free])
-    ratio = np.exp(x[n_free:]) if own else None
-    return Optimum(shape, marginal, root, ratio, point, np.array(history), change)
+    bounds = np.full((len(trial.x), 2), [-FAR, FAR])
+    bounds[:n_free] = [-np.inf, np.inf]
+    for _ in range(TRIES):
+        if trial.change > tol and len(history) <= max_iter:
+            options = {"maxcor": MEMORY, "maxiter": max_iter + 1 - len(history), "ftol": 0.0, "gtol": 0.0}
+            options["maxfun"] = 20 * max_iter
+            end = minimize(  # type: ignore[call-overload]
+                objective, trial.x, jac=True, method="L-BFGS-B", bounds=bounds, callback=watch, options=options
+            )
+            trial = at(end.x)
+        aside = shape.rising(trial.x[:n_free], trial.point.gradient, marginal.n_tasks) if n_free else None
+        if aside is None:
+            break
+        moved = at(np.concatenate([aside, trial.x[n_free:]]))
+        if moved.value <= trial.value:
+            break
+        trial = moved
+        history.append(trial.value)
+    return Optimum(shape, marginal, trial.root, trial.ratio, trial.point, np.array(history), trial.change)
+
+
+def _tried(marginal: Marginal, shape: Shape, x: Array) -> Trial:
+    n_free = len(shape.start)
+    root, ratio = shape.root(x[:n_free]), np.exp(x[n_free:]) if len(x) > n_free else None
+    point = marginal.at(root, ratio)
+    change = shape.change(root, point.gradient, marginal.n_tasks)
+    slope = shape.gradient(root, point.gradient)
+    if ratio is None:
+        return Trial(x, root, ratio, point, point.value, slope, change)
+    held, pull = _held(ratio)
+    noise = point.noise_gradient + pull
+    count = np.zeros(len(ratio))
+    for r in marginal.rows:
+        count[r.tasks] = r.count
+    change = float(np.hypot(change, np.sqrt(np.mean(np.square(2 * noise / (count + NOISE_ROWS))))))
+    return Trial(x, root, ratio, point, point.value + held, np.concatenate([slope, noise]), change)
 
 
 def _held(ratio: Array) -> tuple[float, Array]:
