@@ -39,7 +39,8 @@ def gain(forms: Forms, ridge: float, pull: float) -> tuple[SparseSpectrum, float
     f = (e + ridge) / (e + ridge + pull) - outside >= 0; eigenvectors V_k = T_k' A_k stay products with the rows.
     """
     outside = 0.0 if ridge == 0 else ridge / (ridge + pull)
-    parts, turns = [], []
+    parts: list[SparseRows] = []
+    turns: list[Array] = []
     for bucket in forms.spectrum.buckets:
         assert isinstance(bucket, SparseSpectrum)
         total = bucket.values + ridge

@@ -113,7 +113,7 @@ class SparseSpectrum(SpectrumBucket):
 
     def weighted(self, factor: Array) -> Array:
         """sum over tasks and directions of factor (k, r) v v', (d, d), one task at a time."""
-        k, m, d = self.sparse_rows.shape
+        k, _, d = self.sparse_rows.shape
         out = np.zeros((d, d))
         for place in range(k):
             own = factor.sum(0) if k == 1 else factor[place]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.groups import Group
 from relatask.linear.sparse_bucket import SparseBucket
 from relatask.linear.sparse_rows import SparseRows
 
@@ -89,21 +90,8 @@ class Moments(NamedTuple):
     yy: Array
 
 
-def moments(
-    X: Any, groups: Sequence[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]], n_tasks: int, thin: int
-) -> Moments:
-    """Weighted counts, means and centred second moments of tasks on CSR rows.
-
-    Parameters
-    ----------
-    X : CSR (n, d)
-    groups : sequence of (tasks, rows, s, labels)
-        Tasks that share their rows: weights s (m,), labels (m, tasks). Rows are ascending, m >= 1.
-    n_tasks : int
-        t.
-    thin : int
-        Tasks of fewer than d/2 rows keep them where d is above this.
-    """
+def moments(X: Any, groups: Sequence[Group], n_tasks: int, thin: int) -> Moments:
+    """Sum up CSR rows (n, d); tasks of fewer than d/2 rows keep them where d is above `thin`."""
     d = X.shape[1]
     weight, mean_y, yy = np.zeros(n_tasks), np.zeros(n_tasks), np.zeros(n_tasks)
     mean_x, cross = np.zeros((n_tasks, d)), np.zeros((n_tasks, d))
@@ -144,6 +132,13 @@ def _buckets(
         sizes.setdefault(1 << (part.Z.shape[0] - 1).bit_length(), []).append(k)
     for _, members in sorted(sizes.items()):
         blocks = [few[k].rows() for k in (members[:1] if one else members)]
-        held = SparseRows.stacked(*zip(*blocks, strict=True))
+        held = SparseRows.stacked([b[0] for b in blocks], [b[1] for b in blocks], [b[2] for b in blocks])
         buckets.append(SparseBucket(np.asarray(members), np.ones(len(members)), held=held))
     return tuple(buckets)
+
+
+def sparse_column_moments(X: Any, weights: Array) -> tuple[Array, Array]:
+    """Weighted mean and standard deviation (d,) of each column of CSR X (n, d)."""
+    part = centred(X, weights)
+    square = np.asarray(part.Z.multiply(part.Z).sum(axis=0)).ravel() - part.weight * np.square(part.low)
+    return part.mean, np.sqrt(np.maximum(square, 0.0) / part.weight)

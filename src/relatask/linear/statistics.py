@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from relatask.linear.buckets import divided
 from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.groups import by_pattern, by_task, label_patterns, row_weights
 from relatask.linear.moments import CHUNK, column_moments, shared_rows
+from relatask.linear.sparse_statistics import moments, sparse_column_moments
 
 THIN = 64
 """From this many features on, a task of fewer than d/2 rows keeps its rows instead of a (d, d) Gram."""
@@ -28,6 +32,7 @@ class Statistics:
     cross : (t, d) centred sum_i s_i (x_i - mean) (y_i - mean).
     yy : (t,) centred sums of squares of y.
     center, spread : (d,) mean and standard deviation of each column over all training rows.
+    absent : (t, d) columns that a task does not have (its moments are then 0), or None.
     """
 
     count: NDArray[np.intp]
@@ -39,6 +44,7 @@ class Statistics:
     yy: Array
     center: Array
     spread: Array
+    absent: NDArray[np.bool_] | None = None
 
     @property
     def n_tasks(self) -> int:
@@ -81,6 +87,8 @@ def grouped(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, weig
     weights : (n,), optional
         Positive; None for 1.
     """
+    if sparse.issparse(X):
+        return sparse_statistics(X, y, codes, n_tasks, weights)
     d = X.shape[1]
     # Codes in the smallest type are sorted by radix, ten times faster.
     order = np.argsort(codes.astype(np.min_scalar_type(max(n_tasks - 1, 0))), kind="stable")
@@ -111,14 +119,15 @@ def grouped(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, weig
 def columns(X: NDArray, Y: Array, weights: Array | None = None) -> Statistics:
     """Statistics of tasks that are columns of Y (n, t), NaN where a label is missing.
 
-    Tasks whose labels are observed on the same rows share one Gram.
+    Tasks whose labels are observed on the same rows, with the same weights (n,) or (n, t), share one Gram. A label of
+    weight 0 is missing. For the columns' mean and standard deviation a row has the weight of its heaviest label.
     """
-    observed = ~np.isnan(Y)
-    # Patterns by their bits; numpy's unique would make a type of n fields of them.
-    place: dict[bytes, int] = {}
-    bits = np.packbits(observed.T, axis=1)
-    member = np.array([place.setdefault(row.tobytes(), len(place)) for row in bits])
+    observed, member = label_patterns(Y, weights)
     patterns = observed.T[np.unique(member, return_index=True)[1]]
+    if sparse.issparse(X):
+        return sparse_statistics(X, Y, member, Y.shape[1], weights)
+    if len(patterns) == 1 and weights is not None and weights.ndim == 2:
+        weights = weights[:, 0]
     if len(patterns) > 1:
         return _columns_with_holes(X, Y, observed, patterns, member, weights)
     t, d = Y.shape[1], X.shape[1]
@@ -141,6 +150,21 @@ def columns(X: NDArray, Y: Array, weights: Array | None = None) -> Statistics:
     )
 
 
+def sparse_statistics(X: Any, y: Array, codes: NDArray[np.integer], n_tasks: int, weights: Array | None) -> Statistics:
+    """Statistics of CSR rows: `codes` are the tasks of rows, or of columns of y (n, t) their patterns."""
+    if y.ndim == 1:
+        groups = by_task(y, codes, n_tasks, weights)
+        count, row_weight = np.bincount(codes, minlength=n_tasks), np.ones(len(y)) if weights is None else weights
+    else:
+        observed, _ = label_patterns(y, weights)
+        groups = by_pattern(y, observed, codes, weights)
+        count, row_weight = observed.sum(0), row_weights(observed, weights)
+    found = moments(X, groups, n_tasks, THIN)
+    center, spread = sparse_column_moments(X, row_weight)
+    parts = found.weight, found.mean_x, found.mean_y, found.forms, found.cross, found.yy
+    return Statistics(count, *parts, center, _flat(spread, center))
+
+
 def _columns_with_holes(
     X: NDArray, Y: Array, observed: NDArray, patterns: NDArray, member: NDArray, weights: Array | None
 ) -> Statistics:
@@ -158,7 +182,8 @@ def _columns_with_holes(
             dense.extend(tasks.tolist())
             grams.extend([np.zeros((d, d))] * len(tasks))
             continue  # A task without labels keeps its place, with zero moments.
-        shared = shared_rows(X, Y, weights, rows, tasks, _is_thin(len(rows), d))
+        own = weights if weights is None or weights.ndim == 1 else weights[:, tasks[0]]
+        shared = shared_rows(X, Y, own, rows, tasks, _is_thin(len(rows), d))
         weight[tasks], mean_x[tasks], mean_y[tasks] = shared.weight, shared.mean_x, shared.mean_y
         cross[tasks], yy[tasks] = shared.cross, shared.yy
         if shared.thin:
@@ -166,9 +191,7 @@ def _columns_with_holes(
         else:
             dense.extend(tasks.tolist())
             grams.extend([shared.base] * len(tasks))
-    used = observed.any(1)
-    s = used.astype(float) if weights is None else np.where(used, weights, 0.0)
-    center, spread = column_moments(X, s)
+    center, spread = column_moments(X, row_weights(observed, weights))
     order = np.argsort(dense)
     stacked = np.stack(grams)[order] if grams else np.zeros((0, d, d))
     forms = Forms(_buckets(stacked, np.asarray(dense, dtype=np.intp)[order], few), t, d)
