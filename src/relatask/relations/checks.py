@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any, Literal, cast
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_array_api_obj
+from array_api_compat import array_namespace, device, is_array_api_obj, to_device
 from scipy import sparse
 
 from relatask.notices import InputError
@@ -86,6 +86,11 @@ def read_w(W: Any, n_tasks: int | None = None, owner: str = "relation") -> tuple
 def detached(W: Array) -> Array:
     """Give W without its gradient's history; a numpy array as it is."""
     return W.detach() if hasattr(W, "detach") else W
+
+
+def plain(W: Any, owner: str = "relation") -> np.ndarray:
+    """Give W (t, d) as a float64 numpy array, from any namespace and device, without its gradient's history."""
+    return np.asarray(to_device(detached(read_w(W, owner=owner)[0]), "cpu"), dtype=np.float64)
 
 
 def like(values: np.ndarray, W: Array, xp: Any, *, integer: bool = False) -> Array:

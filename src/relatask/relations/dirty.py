@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from array_api_compat import to_device
 
 from relatask.notices import InputError
-from relatask.relations.checks import Array, Strength, check_strength, chosen, detached, like, read_w
+from relatask.relations.checks import Array, Strength, check_strength, chosen, like, plain, read_w
 from relatask.relations.relation import Proximal, below
 
 SHARED = ("max", "l2")
@@ -76,7 +75,7 @@ class Dirty(Proximal):
         W, xp = read_w(W, owner="Dirty")
         strength, sparse = self._chosen()
         size = xp.abs(W)
-        rank, ordered = _ranked(_plain(size))
+        rank, ordered = _ranked(plain(size))
         if self.shared == "max":
             # <Z, W> at its largest: the largest |W_kj| of a column get `sparse` each, until `strength` is spent.
             return xp.sum(like(_spent(len(ordered), strength, sparse)[rank], W, xp) * size)
@@ -93,7 +92,7 @@ class Dirty(Proximal):
         """Give W less its projection on the Z of the norm, times step: exact, by sorting (not differentiable)."""
         W, xp = read_w(W, owner="Dirty")
         strength, sparse = self._chosen()
-        values = _plain(W)
+        values = plain(W)
         size = np.abs(values)
         if self.shared == "max":
             outside = size - np.clip(size - _threshold(size, step * strength, step * sparse), 0.0, step * sparse)
@@ -111,7 +110,7 @@ class Dirty(Proximal):
 
     def components(self, W: np.ndarray) -> dict[str, np.ndarray]:
         """Give P as "shared" and Q as "sparse": P is W cut off, in every feature at a level of its own."""
-        values = _plain(read_w(W, owner="Dirty")[0])
+        values = plain(read_w(W, owner="Dirty")[0])
         strength, sparse = self._chosen()
         ordered = _ranked(np.abs(values))[1]
         beyond = np.vstack([ordered, np.zeros((1, ordered.shape[1]))])
@@ -141,10 +140,6 @@ class Dirty(Proximal):
 
     def _chosen(self) -> Sequence[float]:
         return [chosen("Dirty", getattr(self, name), name) for name in self.strengths]
-
-
-def _plain(W: Array) -> np.ndarray:
-    return np.asarray(to_device(detached(W), "cpu"), dtype=np.float64)
 
 
 def _ranked(size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -196,5 +191,3 @@ def _saturated(ordered: np.ndarray, radius: float, most: float) -> tuple[np.ndar
     tail = np.take_along_axis(tails, count[None], axis=0)[0]
     rest = np.maximum(left[count, 0], 0.0)
     return count, np.sqrt(np.divide(rest, tail, out=np.full(d, np.inf), where=tail > 0))
-
-
