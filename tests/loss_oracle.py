@@ -63,7 +63,8 @@ def optimum(
             offset = {"free": b[one][k], "common": b[one][0]}.get(intercepts, 0.0)
             eta.append(Z @ W[one][k] + offset)
         own = loss.losses[k] if isinstance(loss, ByTask) else loss
-        total += c[k] * _loss(own, eta, y, s)
+        floor = 1e-3 * np.sqrt(s @ (y - s @ y / s.sum()) ** 2)
+        total += c[k] * _loss(own, eta, y, s, floor)
     for own in W:
         total += _relation(relation, own, t, d)
     problem = cp.Problem(cp.Minimize(total))
@@ -73,7 +74,7 @@ def optimum(
     return float(problem.value)
 
 
-def _loss(loss: Any, etas: list[Any], y: np.ndarray, s: np.ndarray) -> Any:
+def _loss(loss: Any, etas: list[Any], y: np.ndarray, s: np.ndarray, floor: float) -> Any:
     eta = etas[0]
     if isinstance(loss, Logistic):
         return s @ (cp.logistic(eta) - cp.multiply(y, eta))
@@ -85,7 +86,10 @@ def _loss(loss: Any, etas: list[Any], y: np.ndarray, s: np.ndarray) -> Any:
     if isinstance(loss, SquaredError):
         return 0.5 * cp.sum_squares(cp.multiply(np.sqrt(s), eta - y))
     if isinstance(loss, RootSquared):
-        return np.sqrt(s.sum()) * cp.norm2(cp.multiply(np.sqrt(s), eta - y))
+        # sqrt(q), smoothed below f: the infimal convolution of a norm with a square.
+        v = cp.Variable(len(y))
+        norm = cp.norm2(cp.multiply(np.sqrt(s), eta - y) - v)
+        return np.sqrt(s.sum()) * (norm + cp.sum_squares(v) / (2 * floor) + 0.5 * floor)
     assert isinstance(loss, Multinomial)
     stacked = cp.vstack(etas).T
     hot = (y[:, None] == np.arange(loss.n_classes)).astype(float)

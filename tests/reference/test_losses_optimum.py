@@ -113,3 +113,8 @@ def test_two_classes_are_logistic() -> None:
     one = solved(data, Logistic(), Ridge(0.2), tol=1e-10)
     np.testing.assert_allclose(two.coef[1] - two.coef[0], one.coef, rtol=1e-7, atol=1e-9)
     assert two.solution.objective == pytest.approx(one.solution.objective, rel=1e-9)
+
+
+def test_classes_with_common_intercepts_without_a_ridge() -> None:
+    data = labelled(Multinomial(3), "groups", seed=9, n=60, noise=3.0)
+    compared(data, Multinomial(3), Pairwise(0.05), intercept="common")

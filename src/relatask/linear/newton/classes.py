@@ -77,7 +77,7 @@ class ClassTerm:
     def local(self, point: Point, slopes: Slopes, damp: float) -> Local:
         """The quadratic model, all classes together, between diag(p) - p p' and 1/2 (I - 1 1' / C) (Boehning 1992).
 
-        Common intercepts are not eliminated: they follow the step, which makes of Newton's method a descent by turns.
+        Common intercepts are not eliminated: they follow the step.
         """
         (t, n_classes), q = self.start.shape, self.features
         mixed, w = np.zeros((t, n_classes, q, n_classes)), np.zeros((t, n_classes, n_classes))
@@ -103,13 +103,14 @@ class ClassTerm:
         mixed, slope = mixed * loose[:, None, :], slopes.b * loose
         w = w * loose[:, :, None] * loose[:, None, :]
         if self.mode == "common":
-            inverse = np.linalg.pinv(w.sum(0), rcond=RANK, hermitian=True)
+            every_w, pull = w.sum(0), slope.sum(0)
+            inverse = np.linalg.pinv(every_w, rcond=RANK, hermitian=True)
 
             def together(D: Array) -> Array:
-                step = -inverse @ (slope.sum(0) + np.einsum("td,tdc->c", D, mixed))
+                step = -inverse @ (pull + np.einsum("td,tdc->c", D, mixed))
                 return np.repeat(step[None], t, axis=0)
 
-            return Local(_forms(every, grams), None, slopes.W, together)
+            return Local(_forms(every, grams), None, slopes.W, together, (mixed, every_w, pull))
         inverses = np.linalg.pinv(w, rcond=RANK, hermitian=True)
         followed = mixed @ inverses
         grams -= followed @ mixed.swapaxes(1, 2)

@@ -7,14 +7,14 @@ Newton: Lee, Sun, Saunders 2014), begun where the last one ended and solved as f
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.newton.local import DataTerm, Local, Point, Slopes
 from relatask.linear.newton.penalty import Penalty, Pieces, guessed, penalty
-from relatask.linear.problem import Solution
+from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.certificate import relative_gap
@@ -29,6 +29,8 @@ INNER = 1e-5
 INNER_ITERATIONS = 10_000
 LOOSE, TIGHT = 1e-3, 1e-12
 """Relative gaps to which inner problems are solved, at most and at least."""
+RANK = 1e-10
+"""Eigenvalues below this share of the largest are none."""
 ZERO = 1e-11
 """Slopes of intercepts below this share of the features' are rounding."""
 FALLING = 0.1
@@ -128,9 +130,7 @@ class _Quadratic:
         damp = now.damp
         while True:
             local = self.data.local(now.point, slopes, damp)
-            problem = local.step_problem(pull)
-            found, _ = solve(problem, self.relation, solver=self.solver, tol=INNER, max_iter=INNER_ITERATIONS)
-            D = found.W
+            D = self._linear(local, local.step_problem(pull))
             e = local.follow(D)
             after = _search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
             if after is not None:
@@ -141,6 +141,22 @@ class _Quadratic:
         if self.data.endless:
             self.falling = _promised(now.point, slopes, D, e)
         return _damped(after[0], after[1], damp)
+
+
+    def _linear(self, local: Local, problem: Problem) -> Array:
+        """The step; with several intercepts in common by the identity of Woodbury."""
+
+        def solved(one: Problem) -> Array:
+            return solve(one, self.relation, solver=self.solver, tol=INNER, max_iter=INNER_ITERATIONS)[0].W
+
+        D = solved(problem)
+        if local.common is None:
+            return D
+        mixed, w, slope = local.common
+        K = np.stack([solved(replace(problem, cross=u)) for u in np.moveaxis(mixed, 2, 0)], axis=2)
+        own = w - np.einsum("tda,tdb->ab", mixed, K)
+        e = np.linalg.pinv(0.5 * (own + own.T), rcond=RANK, hermitian=True) @ (slope + np.einsum("tda,td->a", mixed, D))
+        return D + K @ e
 
 
 class _Norms:

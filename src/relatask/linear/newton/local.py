@@ -57,12 +57,15 @@ class Local:
     forms, coupling : H, as `Problem` has it.
     gradient : (t, d).
     follow : D (t, d) -> e (t, q), the step of the intercepts.
+    common : second derivatives in W and in intercepts that all tasks have in common (t, d, q), in these
+        twice (q, q), and the gradient in them (q,), where more than one is and `forms` hold them fixed; else None.
     """
 
     forms: Forms
     coupling: Array | None
     gradient: Array
     follow: Callable[[Array], Array]
+    common: tuple[Array, Array, Array] | None = None
 
     def step_problem(self, pull: Array) -> Problem:
         """The problem of the step D, where a quadratic relation has the gradient `pull` (t, d)."""
