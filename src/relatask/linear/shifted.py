@@ -128,7 +128,7 @@ def one_shift(forms: Forms, shift: Array) -> Shifted | None:
 
     None where the spectra are known, tasks share one base, or rows are sparse: their factors would not be.
     """
-    if "spectrum" in forms.__dict__ or any(b.shared and len(b.tasks) > 1 for b in forms.buckets):
+    if "spectrum" in forms.__dict__ or not all(type(b) is Bucket and _own(b) for b in forms.buckets):
         return None
     if any(isinstance(b, SparseBucket) for b in forms.buckets):
         return None
@@ -161,8 +161,23 @@ def inverse(matrix: Array) -> Array | None:
     return None if failed else np.dot(root.T, root)
 
 
+def some_tasks(forms: Forms, chosen: NDArray[np.bool_]) -> Forms:
+    """The forms without those of the other tasks, whose places stay: nothing may be asked of them."""
+    buckets = []
+    for bucket in forms.buckets:
+        own = chosen[bucket.tasks]
+        if own.any():
+            buckets.append(_some(bucket, own) if type(bucket) is Bucket and _own(bucket) else bucket)
+    return replace(forms, buckets=tuple(buckets))
+
+
+def _own(bucket: Bucket) -> bool:
+    """Whether each task has a base of its own."""
+    return len(bucket.base) == len(bucket.tasks)
+
+
 def _some(bucket: Bucket, chosen: NDArray[np.bool_]) -> Bucket:
-    """The bucket of some of its tasks."""
+    """The bucket of some of its tasks, each with a base of its own."""
     if chosen.all():
         return bucket
     gram = None if bucket.gram is None else bucket.gram[chosen]
