@@ -148,7 +148,7 @@ def bind_order(owner: str, order: tuple[Hashable, ...], tasks: Sequence[Hashable
     named = set(order)
     left_out = [task for task in tasks if task not in named]
     if left_out:
-        raise InputError(f"{owner}: the order leaves out {_names(left_out)}; name every task once, or give order=None.")
+        raise InputError(f"{owner}: the order leaves out {quoted(left_out)}; name every task once, or give order=None.")
     return Positions(position[label] for label in order)
 
 
@@ -178,7 +178,7 @@ def name_absent(owner: str, labels: Iterable[Hashable], known: dict[Hashable, in
     absent = list(dict.fromkeys(label for label in labels if label not in known))
     if absent:
         raise InputError(
-            f"{owner}: the {where} name {_names(absent)}, which no task is called; the tasks are {_names(list(known))}."
+            f"{owner}: the {where} name {quoted(absent)}, which no task is called; the tasks are {quoted(list(known))}."
         )
 
 
@@ -255,6 +255,7 @@ def _looks_like_a_matrix(A: Sequence[Any]) -> bool:
     return square and all(isinstance(entry, Real) for row in rows for entry in row)
 
 
-def _names(labels: Sequence[Hashable], most: int = 5) -> str:
+def quoted(labels: Sequence[Hashable], most: int = 5) -> str:
+    """Give some labels in words."""
     shown = ", ".join(repr(label.item() if isinstance(label, np.generic) else label) for label in labels[:most])
     return shown if len(labels) <= most else f"{shown} and {len(labels) - most} more"

@@ -65,6 +65,10 @@ class Relation(ABC):
         """
         return self
 
+    def placed(self, columns: np.ndarray, n_features: int) -> Relation:
+        """Give the relation for W of `n_features` columns, after it has learned from these (m,) of them alone."""
+        return self
+
     def terms(self) -> tuple[Relation, ...]:
         """Give the relations whose sum this is, for a solver: itself, unless it is shorthand for others."""
         return (self,)
@@ -170,6 +174,10 @@ class Smooth(Relation):
     @abstractmethod
     def gradient(self, W: np.ndarray) -> np.ndarray:
         """Give the gradient (t, d) at W (t, d)."""
+
+    def starts(self, W: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Give points (t, d) worth beginning at, W being the solution without the relation."""
+        return ()
 
 
 class Alternating(Relation):

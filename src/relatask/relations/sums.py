@@ -8,6 +8,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from relatask.notices import InputError
 from relatask.relations.checks import Array
 from relatask.relations.precision import Precision
@@ -75,6 +77,10 @@ class Sum(Relation):
     def among(self, kept: Sequence[int]) -> Sum:
         """Give the sum of the parts, each left with some of its tasks."""
         return Sum(tuple(part.among(kept) for part in self.parts))
+
+    def placed(self, columns: np.ndarray, n_features: int) -> Sum:
+        """Give the sum of the parts, each placed among more columns."""
+        return Sum(tuple(part.placed(columns, n_features) for part in self.parts))
 
     @property
     def names(self) -> tuple[str, ...]:
