@@ -112,7 +112,7 @@ def test_clones_share_nothing_that_can_change() -> None:
         ({"solver": "fista"}, "solver='fista' is for relations with a norm; this one is quadratic: use 'direct'"),
         (
             {"solver": "fista", "relation": TraceNorm(1.0) + TraceNorm(1.0)},
-            "takes one norm, given TraceNorm, Trace",
+            "takes one relation with a prox, given TraceNorm, Trace",
         ),
         ({"relation": Ridge("auto") + Pairwise("auto") + Chain("auto")}, "3 strengths are 'auto'.*at most two can be"),
     ],

@@ -1,63 +1,26 @@
-"""What the linear estimators share: reading input, fitting, predicting, parameters of relations, saving."""
+"""What the linear regressors share: squared loss from per-task statistics, and their score."""
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
-from collections.abc import Hashable
-from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import RegressorMixin
 
-from relatask.linear import reading, saving
+from relatask.linear import reading
 from relatask.linear.datafits import Squared
 from relatask.linear.design import as_float, as_weights, warn_about_labels
 from relatask.linear.fitting import fit_statistics
-from relatask.linear.forms import Array
-from relatask.linear.labels import known_codes, listed
-from relatask.linear.nested import nested, resolved
-from relatask.linear.path import Model, Path, choose, open_strengths, predict_rows
-from relatask.linear.solvers import SOLVERS
+from relatask.linear.multitask import MultiTaskEstimator
+from relatask.linear.path import Model, choose, open_strengths, predict_rows
 from relatask.notices import InputError
 from relatask.relations import Relation, strengths
 
-WEIGHTINGS = ("sum", "task", "sample")
-INTERCEPTS = ("free", "tied", "common", "none")
 
-
-class LinearMultiTask(RegressorMixin, BaseEstimator):
-    """One linear model a task, fitted together. Abstract: `MultiTaskRegressor`, `PooledRegressor`."""
-
-    # Tasks travel with the rows; they are requested by default, so that cross_val_score(params={"tasks": ...}) works.
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"tasks": True}
-    __metadata_request__predict: ClassVar[dict[str, bool]] = {"tasks": True}
-    __metadata_request__score: ClassVar[dict[str, bool]] = {"tasks": True}
-
-    weighting: str
-    intercept: str
-    standardize: bool
-    solver: str
-    tol: float
-    max_iter: int
-    task_column: Hashable | None
-    warm_start: bool
-
-    coef_: Array
-    intercept_: Array
-    tasks_: NDArray
-    n_labels_: NDArray
-    objective_: float
-    residual_: float
-    n_iter_: int
-    relation_: Relation
-    strengths_: dict[str, float]
-    path_: Path | None
-    _fit_layout: str
-    """How labels came: "one" task, "groups" of rows, or "columns" of y."""
+class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
+    """Linear regression of several tasks. Abstract: `MultiTaskRegressor`, `PooledRegressor`."""
 
     @abstractmethod
     def _relation(self) -> Relation:
@@ -67,44 +30,6 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
     @abstractmethod
     def _pooled(self) -> bool:
         """Whether all tasks have one coefficient vector."""
-
-    def fit(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Self:
-        """Fit all tasks together.
-
-        Parameters
-        ----------
-        X : (n, d)
-            Features: array, or pandas or polars frame. No NaN, no infinity.
-        y : (n,) or (n, t)
-            Labels; NaN where one is missing. Two-dimensional y: a task a column.
-        tasks : (n,), optional
-            The task of each row, any labels; with y (n,) only. Without it, y (n,) is one task.
-        sample_weight : (n,), optional
-            Weights >= 0 of the rows.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InputError
-            For input that cannot be used; the estimator is then as it was before.
-
-        Warns
-        -----
-        RelataskWarning
-            RT005: few labels or a constant target; RT015: the solver stopped before its tolerance; RT017: columns
-            whose coefficients are not determined.
-        """
-        self._check_parameters()
-        fitted = self._fitted(X, y, tasks, sample_weight)
-        # Everything is learned before anything is stored: a fit that fails changes nothing.
-        for name, value in fitted.items():
-            setattr(self, name, value)
-        if "feature_names_in_" not in fitted:
-            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a frame
-        return self
 
     def predict(self, X: Any, tasks: Any = None) -> NDArray:
         """Predict each row for its own task, or for every task.
@@ -127,10 +52,8 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
         InputError
             For a task that fit has not seen, or tasks missing where they are needed.
         """
-        check_is_fitted(self)
-        X, tasks = reading.split_task_column(X, tasks, self.task_column)
-        X = reading.features(self, X, reset=False)
-        return predict_rows(X, self._codes(tasks, len(X)), self.coef_, self.intercept_)
+        X, codes = self._rows(X, tasks)
+        return predict_rows(X, codes, self.coef_, self.intercept_)
 
     def score(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> float:
         """Explained variance within tasks: 1 - sum_k SSE_k / sum_k SST_k over the observed labels.
@@ -160,61 +83,6 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
             weights = np.repeat(weights, labels.shape[1])
         error, spread = reading.squares(labels.ravel(), predicted.ravel(), codes, weights)
         return 1.0 - error / spread if spread > 0 else float("nan")
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters; with `deep`, the relation's too: `relation__strength`, in a sum `relation__Ridge__strength`."""
-        params = super().get_params(deep=False)
-        return {**params, **nested(params.get("relation"))} if deep else params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters; those of the relation replace it by a new one, nothing passed in is mutated."""
-        own = list(super().get_params(deep=False))
-        for name, value in resolved(params, own, getattr(self, "relation", None), type(self).__name__).items():
-            setattr(self, name, value)
-        return self
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to `path.json` and `path.npz`: no pickle, safe to load from anyone.
-
-        Parameters
-        ----------
-        path : path-like
-            Without suffix, or with one of the two. Files of that name are replaced.
-
-        Raises
-        ------
-        InputError
-            For labels other than numbers, text and tuples of these.
-        """
-        check_is_fitted(self)
-        learned = {k: v for k, v in vars(self).items() if k.endswith("_") or k == "_fit_layout"}
-        saving.save(path, type(self).__name__, super().get_params(deep=False), learned)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model that `save` wrote; it predicts bit for bit as before.
-
-        Parameters
-        ----------
-        path : path-like
-            As given to `save`.
-
-        Raises
-        ------
-        InputError
-            If a file is missing, damaged, cut short, of another version, or holds another class.
-        """
-        params, learned = saving.load(path, cls.__name__)
-        model = cls(**params)
-        for name, value in learned.items():
-            setattr(model, name, value)
-        return model
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        tags.target_tags.single_output = True
-        return tags
 
     def _fitted(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> dict[str, Any]:
         """Everything that fit learns, by attribute name."""
@@ -254,33 +122,6 @@ class LinearMultiTask(RegressorMixin, BaseEstimator):
             "path_": path,
         }
 
-    def _codes(self, tasks: Any, n: int) -> NDArray[np.intp] | None:
-        """The task of each of n rows; None where every row is for all tasks."""
-        if self._fit_layout == "one":
-            if tasks is not None:
-                raise InputError(
-                    "tasks are given, but the model was fitted without; fit it with tasks, or leave them out."
-                )
-            return np.zeros(n, dtype=np.intp)
-        if tasks is not None:
-            return known_codes(tasks, n, self.tasks_)
-        if self._fit_layout == "columns":
-            return None
-        raise InputError(
-            f"predict needs tasks: the model was fitted on {len(self.tasks_)} tasks "
-            f"({listed(self.tasks_.tolist())}); pass predict(X, tasks=...), one label per row."
-        )
-
     def _model(self) -> Model:
         fit = Squared(self.weighting, self.intercept)  # type: ignore[arg-type]
         return Model(fit, self.standardize, self._pooled, self.solver, self.tol, self.max_iter)
-
-    def _check_parameters(self) -> None:
-        for name, allowed in (("weighting", WEIGHTINGS), ("intercept", INTERCEPTS), ("solver", SOLVERS)):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(f"{name}={value!r} is unknown; expected one of {', '.join(map(repr, allowed))}.")
-        if not (isinstance(self.tol, Real) and 0 < self.tol < 1):
-            raise InputError(f"tol={self.tol!r} is not usable; expected a number between 0 and 1.")
-        if not (isinstance(self.max_iter, int | np.integer) and self.max_iter >= 1):
-            raise InputError(f"max_iter={self.max_iter!r} is not usable; expected a whole number >= 1.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from relatask.linear.base import LinearMultiTask
+from relatask.linear.multitask import chosen_relation
 from relatask.notices import InputError
-from relatask.relations import Pairwise, Relation, Ridge
+from relatask.relations import Relation, Ridge
 
 
 class MultiTaskRegressor(LinearMultiTask):
@@ -118,14 +119,7 @@ class MultiTaskRegressor(LinearMultiTask):
         self.warm_start = warm_start
 
     def _relation(self) -> Relation:
-        if self.relation is None:
-            return Pairwise(1.0)
-        if not isinstance(self.relation, Relation):
-            raise InputError(
-                f"relation={self.relation!r} is not a relation; expected one of relatask.relations, such as "
-                f"Pairwise(1.0)."
-            )
-        return self.relation
+        return chosen_relation(self.relation)
 
     @property
     def _pooled(self) -> bool:
