@@ -63,7 +63,7 @@ def rows(layout: str, seed: int, t: int, d: int, n: int, *, common: bool = False
     return Rows(X, y, scale, Problem(forms, cross, constant, coupling), common)
 
 
-def optimum(data: Rows, penalty: SparsePenalty) -> tuple[float, np.ndarray]:
+def optimum(data: Rows, penalty: SparsePenalty, tol: float = 1e-8) -> tuple[float, np.ndarray]:
     """The least objective, by an interior-point solver on the rows."""
     t, d = data.problem.shape
     W, b = cp.Variable((t, d)), cp.Variable()
@@ -76,9 +76,10 @@ def optimum(data: Rows, penalty: SparsePenalty) -> tuple[float, np.ndarray]:
         norm = cp.sum(cp.multiply(strength[0], cp.norm(W, 2, axis=0)))
     else:
         norm = cp.sum(cp.multiply(strength, cp.abs(W)))
-    problem = cp.Problem(cp.Minimize(loss + norm + penalty.ridge / 2 * cp.sum_squares(W)))
-    problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
-    return float(problem.value), W.value
+    size = data.problem.constant
+    problem = cp.Problem(cp.Minimize((loss + norm + penalty.ridge / 2 * cp.sum_squares(W)) / size))
+    problem.solve(solver=cp.CLARABEL, tol_gap_abs=tol, tol_gap_rel=tol, tol_feas=tol)
+    return float(problem.value) * size, W.value
 
 
 def null_strength(problem: Problem, kind: str) -> float:

@@ -36,7 +36,7 @@ def test_the_interior_point_optimum(layout: str, kind: str, n: int, d: int, comm
     for share, ridge in ((0.3, 0.0), (0.05, 0.7)):
         penalty = SparsePenalty(kind, share * top * rng.uniform(0.8, 1.2, shape), ridge)
         solution = run(data, penalty)
-        best, W = optimum(data, penalty)
+        best, W = optimum(data, penalty, tol=1e-10)
         assert solution.certified
         assert solution.residual <= 1e-9
         assert solution.objective == pytest.approx(best, rel=1e-8)

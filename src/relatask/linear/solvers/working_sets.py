@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
+from relatask.linear.forms import Array, Bucket
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers import kernels
 from relatask.linear.solvers.inner import Inner, combined, inner, localise
@@ -64,9 +64,10 @@ class Gap:
 
 
 def applies(problem: Problem, penalty: SparsePenalty) -> bool:
-    """Whether `working_sets` takes this problem: strengths positive and finite, and a ridge >= 0."""
+    """Whether `working_sets` takes this problem: dense forms, strengths positive and finite, a ridge >= 0."""
     strength = np.asarray(penalty.strength)
-    return bool((strength > 0).all() and np.isfinite(strength).all() and penalty.ridge >= 0 and min(problem.shape) > 0)
+    fit = (strength > 0).all() and np.isfinite(strength).all() and penalty.ridge >= 0
+    return bool(fit) and min(problem.shape) > 0 and all(type(b) is Bucket for b in problem.forms.buckets)
 
 
 def gap_at(problem: Problem, penalty: SparsePenalty, W: Array, correlation: Array) -> Gap:
