@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -211,9 +212,7 @@ def _read(Z: Any, labels: Any) -> tuple[np.ndarray, tuple[Hashable, ...] | None]
     labels = tuple(labels.tolist() if isinstance(labels, np.ndarray) else labels)
     if len(labels) != len(matrix):
         raise InputError(f"TaskDescriptors: Z has {len(matrix)} rows, but {len(labels)} labels; give one per row.")
-    twice = (
-        [label for label in dict.fromkeys(labels) if labels.count(label) > 1] if len(set(labels)) < len(labels) else []
-    )
+    twice = [label for label, count in Counter(labels).items() if count > 1]
     if twice:
         raise InputError(f"TaskDescriptors: Z describes {quoted(twice)} more than once; give one row per task.")
     return matrix, labels

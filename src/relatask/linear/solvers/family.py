@@ -48,9 +48,10 @@ class Family:
 
     def member(self, s: int) -> Precision:
         """P_s."""
-        total = self.units[0].scaled(float(self.strengths[0, s]))
-        for unit, strength in zip(self.units[1:], self.strengths[1:], strict=True):
-            total = total + unit.scaled(float(strength[s]))
+        used = [u for u in range(len(self.units)) if self.strengths[u, s] != 0] or [0]
+        total = self.units[used[0]].scaled(float(self.strengths[used[0], s]))
+        for u in used[1:]:
+            total = total + self.units[u].scaled(float(self.strengths[u, s]))
         return total
 
     def members(self) -> list[Precision]:
@@ -64,9 +65,15 @@ class Family:
 
 def family(relations: Sequence[Relation], n_tasks: int) -> Family:
     """The precisions of relations that differ in their strengths only; their norms are left out."""
-    columns = [[part for part in parts(r) if isinstance(part, Quadratic)] for r in relations]
-    if not columns[0]:
+    columns = [[q for part in parts(r) for q in part.terms() if isinstance(q, Quadratic)] for r in relations]
+    units, strengths = [], []
+    for members in zip(*columns, strict=True):
+        if members[0].strengths == ("strength",):
+            units.append(replace(members[0], strength=1.0).precision(n_tasks))  # type: ignore[call-arg]
+            strengths.append([float(member.strength) for member in members])  # type: ignore[attr-defined]
+        else:  # of several strengths, or none: no multiple of each other
+            units.extend(member.precision(n_tasks) for member in members)
+            strengths.extend(np.eye(len(members)).tolist())
+    if not units:
         return Family((Diagonal(np.zeros(n_tasks)),), np.ones((1, len(relations))))
-    units = tuple(replace(part, strength=1.0).precision(n_tasks) for part in columns[0])  # type: ignore[call-arg]
-    strengths = [[float(part.strength) for part in column] for column in columns]  # type: ignore[attr-defined]
-    return Family(units, np.asarray(strengths, dtype=np.float64).T)
+    return Family(tuple(units), np.asarray(strengths, dtype=np.float64))
