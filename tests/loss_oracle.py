@@ -7,10 +7,10 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from tests.linear_oracle import Case, _root, case, center_and_scale, loss_weights, precision
 
 from relatask.linear.losses import ByTask, Huber, Logistic, Multinomial, Poisson, RootSquared, SquaredError
 from relatask.relations import Pairwise, Relation, SharedSparsity, Sparse, TraceNorm, parts
-from tests.linear_oracle import Case, _root, case, center_and_scale, loss_weights, precision
 
 QUIET = {"tol_gap_abs": 1e-10, "tol_gap_rel": 1e-10, "tol_feas": 1e-10}
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
+from tests.linear_oracle import Case
+from tests.loss_oracle import labelled, optimum
 
 from relatask.linear.losses import ByTask, Huber, Logistic, Multinomial, Poisson, RootSquared, SquaredError
 from relatask.linear.newton import solve_loss
 from relatask.relations import Chain, Pairwise, Ridge, SharedSparsity, Sparse, TraceNorm
-from tests.linear_oracle import Case
-from tests.loss_oracle import labelled, optimum
 
 LOSSES = {
     "squared": SquaredError(),

@@ -6,47 +6,29 @@ Newton: Lee, Sun, Saunders 2014), begun where the last one ended and solved as f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.newton.local import DataTerm, Local, Point, Slopes
-from relatask.linear.newton.penalty import Penalty, Pieces, guessed, penalty
+from relatask.linear.newton.penalty import Penalty, guessed, penalty
+from relatask.linear.newton.search import LOOSE, TIGHT, Progress, between, damped, promised, search
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.certificate import relative_gap
 from relatask.relations import Relation
 
-ARMIJO = 1e-4
-HALVINGS = 40
-SLACK = 1e-14
-"""A rise of the objective by this share of it is rounding."""
 INNER = 1e-5
 """A linear system is solved to this, times the solver's own margin: the next step mends what is left."""
 INNER_ITERATIONS = 10_000
-LOOSE, TIGHT = 1e-3, 1e-12
-"""Relative gaps to which inner problems are solved, at most and at least."""
 RANK = 1e-10
 """Eigenvalues below this share of the largest are none."""
 ZERO = 1e-11
 """Slopes of intercepts below this share of the features' are rounding."""
 FALLING = 0.1
 """A task whose next step promises this share of its loss has none that is smallest: separable labels."""
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """A point, its objective, the relation's components there, and how far the inner solver has to go."""
-
-    point: Point
-    pieces: Pieces
-    value: float
-    inner: Start | None = None
-    inner_tol: float = LOOSE
-    damp: float = 0.0
 
 
 def newton(
@@ -132,16 +114,15 @@ class _Quadratic:
             local = self.data.local(now.point, slopes, damp)
             D = self._linear(local, local.step_problem(pull))
             e = local.follow(D)
-            after = _search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
+            after = search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
             if after is not None:
                 break
             if damp == 1.0:
                 return None
             damp = 1.0
         if self.data.endless:
-            self.falling = _promised(now.point, slopes, D, e)
-        return _damped(after[0], after[1], damp)
-
+            self.falling = promised(now.point, slopes, D, e)
+        return damped(after[0], after[1], damp)
 
     def _linear(self, local: Local, problem: Problem) -> Array:
         """The step; with several intercepts in common by the identity of Woodbury."""
@@ -178,7 +159,9 @@ class _Norms:
         # A step that mends little was not solved far enough.
         factor = 1.0 if gap < 0.1 * self.last else 0.01
         self.last = min(gap, self.last)
-        now = Progress(point, now.pieces, now.value, now.inner, max(factor * min(now.inner_tol, LOOSE * gap), TIGHT), now.damp)
+        now = Progress(
+            point, now.pieces, now.value, now.inner, max(factor * min(now.inner_tol, LOOSE * gap), TIGHT), now.damp
+        )
         return gap, slopes, now
 
     def step(self, now: Progress, slopes: Slopes, residual: float, tol: float) -> Progress | None:
@@ -196,20 +179,19 @@ class _Norms:
             if damp == 0:
                 self._second(now.point, slopes, local, inner)
             D, ends = found.W - now.point.W, self.part.solved(found)
-            pieces = _between(now.pieces, ends)
-            after = _search(self.data, self.part, now, slopes, D, local.follow(D), pieces)
+            pieces = between(now.pieces, ends)
+            after = search(self.data, self.part, now, slopes, D, local.follow(D), pieces)
             now = Progress(now.point, now.pieces, now.value, inner, inner_tol, damp)
             if after is not None:
                 progress, alpha = after
                 progress = Progress(progress.point, progress.pieces, progress.value, inner, inner_tol)
-                return _damped(progress, alpha, damp)
+                return damped(progress, alpha, damp)
             if inner_tol > TIGHT:
                 inner_tol = max(1e-3 * inner_tol, TIGHT)
             elif damp < 1.0:
                 damp = 1.0
             else:
                 return None
-
 
     def _second(self, point: Point, slopes: Slopes, local: Local, inner: Start) -> None:
         """A bound from the inner solver's duals: slopes as the model has them where they are met exactly.
@@ -228,9 +210,7 @@ class _Norms:
             self.bound = max(self.bound, self.part.bound(self.data, point, after, duals, quadratic))
 
 
-def _begin(
-    data: DataTerm, part: Penalty, zero: Point, start: tuple[Array, Array, Start | None] | None
-) -> Progress:
+def _begin(data: DataTerm, part: Penalty, zero: Point, start: tuple[Array, Array, Start | None] | None) -> Progress:
     """Zero, or where an earlier solve ended if that is lower."""
     empty = part.pieces(zero.W)
     now = Progress(zero, empty, zero.value + part.value(zero.W, empty))
@@ -240,65 +220,3 @@ def _begin(
     pieces = part.pieces(point.W)
     value = point.value + part.value(point.W, pieces)
     return Progress(point, pieces, value, start[2]) if value <= now.value else now
-
-
-def _search(
-    data: DataTerm,
-    part: Penalty,
-    now: Progress,
-    slopes: Slopes,
-    D: Array,
-    e: Array,
-    pieces: Callable[[float], Pieces],
-) -> tuple[Progress, float] | None:
-    """The first of 1, 1/2, 1/4, ... at which the objective falls as it should (Tseng and Yun 2009), or None."""
-    if not (np.isfinite(D).all() and np.isfinite(e).all()):
-        return None
-    W = now.point.W
-    before = part.value(W, now.pieces)
-    promise = float(np.vdot(slopes.W, D)) + float(np.vdot(slopes.b, e)) + part.value(W + D, pieces(1.0)) - before
-    slack = SLACK * (abs(now.value) + abs(before))
-    if promise > slack:
-        return None
-    ray = data.ray(now.point, D, e)
-    alpha = 1.0
-    for _ in range(HALVINGS):
-        point = ray(alpha)
-        ends = pieces(alpha)
-        value = point.value + part.value(point.W, ends)
-        if value <= now.value + ARMIJO * alpha * promise + slack:
-            return Progress(point, ends, value, now.inner, now.inner_tol), alpha
-        alpha *= 0.5
-    return None
-
-
-def _between(start: Pieces, end: Pieces) -> Callable[[float], Pieces]:
-    """Components along the way from one point to another."""
-
-    def at(alpha: float) -> Pieces:
-        if alpha == 1.0:
-            return end
-        return tuple(
-            tuple(a + alpha * (b - a) for a, b in zip(first, last, strict=True))
-            for first, last in zip(start, end, strict=True)
-        )
-
-    return at
-
-
-def _damped(after: Progress, alpha: float, damp: float) -> Progress:
-    """Towards the loss's majorant where the full step went too far, back to its own curvature where it did not."""
-    if alpha < 0.5:
-        damp = min(1.0, max(10 * damp, 0.01))
-    elif alpha == 1.0:
-        damp = 0.1 * damp if damp > 1e-3 else 0.0
-    return Progress(after.point, after.pieces, after.value, after.inner, after.inner_tol, damp)
-
-
-def _promised(point: Point, slopes: Slopes, D: Array, e: Array) -> float:
-    """The largest share of its loss that the quadratic model promises a task."""
-    promise = -0.5 * (np.einsum("td,td->t", slopes.W, D) + np.einsum("tq,tq->t", slopes.b, e))
-    return float(np.divide(promise, point.losses, out=np.zeros(len(promise)), where=point.losses > 0).max(initial=0.0))
-
-
-__all__ = ["Local", "newton"]

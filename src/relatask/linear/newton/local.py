@@ -1,4 +1,4 @@
-"""The quadratic model of a data term around a point, its intercepts eliminated, and what the steps ask of a data term."""
+"""The quadratic model of a data term around a point, its intercepts eliminated, and what steps ask of a data term."""
 
 from __future__ import annotations
 
@@ -162,14 +162,13 @@ class Intercepts:
         return np.where(self.fixed[:, None], 0.0, slope)
 
 
-def eliminated(
-    intercepts: Intercepts, forms: Forms, gradient: Array, slope: Array, mixed: Array, w: Array
-) -> Local:
+def eliminated(intercepts: Intercepts, forms: Forms, gradient: Array, slope: Array, mixed: Array, w: Array) -> Local:
     """The model with one intercept a task, or one for all, eliminated.
 
     Parameters
     ----------
     intercepts : Intercepts
+        How they enter.
     forms : Forms
         With tasks' own intercepts eliminated already.
     gradient, slope : (t, d), (t,)

@@ -38,9 +38,7 @@ class Penalty:
 
     def pieces(self, W: Array) -> Pieces:
         """The components of W."""
-        return tuple(
-            tuple(term.components(W).values()) if isinstance(term, Split) else (W,) for term in self.terms
-        )
+        return tuple(tuple(term.components(W).values()) if isinstance(term, Split) else (W,) for term in self.terms)
 
     def solved(self, solution: Solution) -> Pieces:
         """The components that a solver found."""

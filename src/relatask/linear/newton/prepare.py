@@ -151,11 +151,12 @@ def _sorted(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, s: A
     count = np.bincount(codes, minlength=n_tasks)
     first = np.cumsum(count) - count
     rank = np.arange(len(order)) - np.repeat(first, count)
+    # Tasks without rows are padded like the shortest.
     level = np.zeros(n_tasks, dtype=np.intp)
-    level[count > 0] = 1 + np.floor(np.log(count[count > 0] / count[count > 0].min()) / np.log(GROWTH) + 1e-9)
+    level[count > 0] = np.floor(np.log(count[count > 0] / count[count > 0].min()) / np.log(GROWTH) + 1e-9)
     sorted_codes = np.repeat(np.arange(n_tasks), count)
     found = []
-    for one in np.unique(level[level > 0]):
+    for one in np.unique(level):
         tasks = np.flatnonzero(level == one)
         m = int(count[tasks].max())
         slot = np.zeros(n_tasks, dtype=np.intp)

@@ -85,7 +85,7 @@ class RootTerm:
         return self.intercepts.moving(slopes.b)
 
     def local(self, point: Point, slopes: Slopes, damp: float) -> Local:
-        """(G - (1 - damp) h h' / rho^2) a / rho, with h half the gradient of rho^2: at damp 1 it lies above the loss."""
+        """(G - (1 - damp) h h' / rho^2) a / rho, h half the gradient of rho^2: at damp 1 it lies above the loss."""
         state: State = point.state
         rho = np.maximum(state.norm, self.floor)
         share, cut = self.factor / rho, np.where(state.norm > self.floor, (1 - damp) / np.square(rho), 0.0)

@@ -160,7 +160,9 @@ class RowTerm:
         if not moved.any():
             return point
         e = moved[group][:, None]
-        return self._point(point.W, point.b + e, [eta + e[b.tasks] for b, eta in zip(self.blocks, point.state, strict=True)])
+        return self._point(
+            point.W, point.b + e, [eta + e[b.tasks] for b, eta in zip(self.blocks, point.state, strict=True)]
+        )
 
     def extrapolated(self, point: Point, slopes: Slopes, D: Array, e: Array) -> Slopes:
         """The slopes that the quadratic model has after a step."""
@@ -209,7 +211,9 @@ def _bucket(block: Block, a: Array, mixed: Array, inverse: Array) -> Bucket:
     _, m, d = block.x.shape
     one = np.ones(len(a))
     if d > THIN and m < d / 2:
-        return Bucket(block.tasks, one, rows=(block.x - (mixed * inverse[:, None])[:, None, :]) * np.sqrt(a)[:, :, None])
+        return Bucket(
+            block.tasks, one, rows=(block.x - (mixed * inverse[:, None])[:, None, :]) * np.sqrt(a)[:, :, None]
+        )
     gram = block.grams(a)
     gram -= mixed[:, :, None] * (mixed * inverse[:, None])[:, None, :]
     return Bucket(block.tasks, one, gram=gram)

@@ -78,6 +78,7 @@ def solve_loss(
     codes : (n,) or None
         Task of each row; None where tasks are columns of y.
     loss : Loss, ByTask, RootSquared or Multinomial
+        Of `relatask.linear.losses`.
     relation : Relation
         Convex, bound to the tasks, with numbers for strengths.
     n_tasks : int
@@ -116,7 +117,8 @@ def solve_loss(
 
         data = root_term(shape)
     elif isinstance(loss, Multinomial):
-        from relatask.linear.newton.classes import class_term, per_class
+        from relatask.linear.newton.classes import class_term
+        from relatask.linear.newton.per_class import per_class
 
         data, relation = class_term(shape, loss), per_class(relation, loss.n_classes)
     else:

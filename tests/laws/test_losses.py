@@ -1,0 +1,282 @@
+"""Laws of losses and of Newton's method on them: derivatives, conjugates, certificates, and ends that stay finite."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp, xlogy
+from tests.loss_oracle import labelled
+
+from relatask.linear.losses import ByTask, Huber, Logistic, Multinomial, Poisson, RootSquared, SquaredError
+from relatask.linear.newton import solve_loss
+from relatask.linear.newton.driver import newton
+from relatask.linear.newton.penalty import penalty
+from relatask.linear.newton.prepare import prepared, row_term
+from relatask.notices import InputError
+from relatask.relations import Chain, Pairwise, Ridge, SharedSparsity, Sparse, TraceNorm
+
+LOSSES = [SquaredError(), Huber(0.7), Logistic(), Poisson()]
+EVERY = [*LOSSES, RootSquared(), Multinomial(3), ByTask(("regression", "binary", "count"))]
+NORMS = [TraceNorm(0.1), SharedSparsity(0.1), Sparse(0.05), Sparse(0.03) + TraceNorm(0.03) + Ridge(0.1)]
+
+
+def labels(loss, number: float) -> np.ndarray:
+    if isinstance(loss, Logistic):
+        return np.array(float(number > 0))
+    return np.array(np.floor(abs(number)) if isinstance(loss, Poisson) else number)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@given(eta=st.floats(-8, 8), number=st.floats(-5, 5))
+@settings(deadline=None, max_examples=50)
+def test_slopes_and_curvatures_are_derivatives(loss, eta: float, number: float) -> None:
+    y, at, h = labels(loss, number), np.array(eta), 1e-4
+    size = 1 + float(loss.value(at, y)) + float(loss.curvature(at, y))
+    slope = (loss.value(at + h, y) - loss.value(at - h, y)) / (2 * h)
+    assert float(loss.slope(at, y)) == pytest.approx(float(slope), abs=1e-6 * size)
+    if not isinstance(loss, Huber) or abs(abs(eta - y) - loss.delta) > 2 * h:
+        curvature = (loss.slope(at + h, y) - loss.slope(at - h, y)) / (2 * h)
+        assert float(loss.curvature(at, y)) == pytest.approx(float(curvature), abs=1e-6 * size)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@given(eta=st.floats(-30, 30), other=st.floats(-30, 30), number=st.floats(-5, 5))
+@settings(deadline=None, max_examples=50)
+def test_fenchel_young_with_equality_at_the_slope(loss, eta: float, other: float, number: float) -> None:
+    y, at = labels(loss, number), np.array(eta)
+    u = loss.slope(np.array(other), y)
+    least, conjugate = float(loss.value(at, y)), float(loss.conjugate(u, y))
+    size = 1 + abs(least) + abs(conjugate) + abs(eta * float(u))
+    assert least + conjugate >= eta * float(u) - 1e-9 * size
+    own = loss.slope(at, y)
+    value = least + float(loss.conjugate(own, y))
+    assert value == pytest.approx(eta * float(own), abs=1e-9 * (1 + least + abs(eta * float(own))))
+
+
+@pytest.mark.parametrize("loss", [SquaredError(), Huber(0.7), Logistic()], ids=str)
+@given(eta=st.floats(-30, 30), other=st.floats(-30, 30), number=st.floats(-5, 5))
+@settings(deadline=None, max_examples=50)
+def test_majorants_lie_above(loss, eta: float, other: float, number: float) -> None:
+    y, a, b = labels(loss, number), np.array(eta), np.array(other)
+    above = loss.value(a, y) + loss.slope(a, y) * (b - a) + 0.5 * loss.majorant(a, y) * (b - a) ** 2
+    assert float(loss.value(b, y)) <= float(above) + 1e-9 * (1 + float(above))
+    assert float(loss.majorant(a, y)) >= float(loss.curvature(a, y)) - 1e-12
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@given(a=st.floats(-1e3, 1e3), b=st.floats(-1e3, 1e3), share=st.floats(0, 1), number=st.floats(-5, 5))
+@settings(deadline=None, max_examples=50)
+def test_losses_are_finite_not_negative_and_convex(loss, a: float, b: float, share: float, number: float) -> None:
+    y = labels(loss, number)
+    ends = [float(loss.value(np.array(x), y)) for x in (a, b, share * a + (1 - share) * b)]
+    assert np.isfinite(ends).all()
+    assert min(ends) >= -1e-9
+    # Above 600 exp is cut off, and the Poisson loss with it.
+    if not isinstance(loss, Poisson) or max(a, b) < 600:
+        assert ends[2] <= share * ends[0] + (1 - share) * ends[1] + 1e-9 * (1 + ends[0] + ends[1])
+    for one in (loss.slope, loss.curvature, loss.majorant):
+        assert np.isfinite(one(np.array([a, 0.0, b]), np.full(3, y))).all()
+
+
+def test_small_probabilities_keep_their_digits() -> None:
+    slope = Logistic().slope(np.array([40.0, -40.0]), np.array([1.0, 0.0]))
+    np.testing.assert_allclose(slope, [-np.exp(-40), np.exp(-40)], rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", EVERY, ids=lambda loss: type(loss).__name__)
+@given(
+    seed=st.integers(0, 50),
+    pick=st.integers(0, len(NORMS) - 1),
+    mode=st.sampled_from(["free", "tied", "common", "none"]),
+)
+@settings(deadline=None, max_examples=12)
+def test_certificates_are_lower_bounds_of_a_better_solution(loss, seed: int, pick: int, mode: str) -> None:
+    data = labelled(loss, "groups", seed=seed, n=10)
+    ends = [
+        solve_loss(data.X, data.y, data.tasks, loss, NORMS[pick], n_tasks=data.t, intercept=mode, tol=tol).solution
+        for tol in (1e-1, 1e-3, 1e-9)
+    ]
+    best = ends[-1].objective
+    assert ends[-1].certified
+    assert ends[-1].residual <= 1e-6
+    for end in ends:
+        size = max(end.objective, best)
+        assert end.objective >= best - 1e-8 * size
+        assert end.objective - end.residual * end.objective <= best + 1e-8 * size
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
+@given(seed=st.integers(0, 100), size=st.floats(0, 3))
+@settings(deadline=None, max_examples=20)
+def test_bounds_hold_at_any_point(loss, seed: int, size: float) -> None:
+    data = labelled(loss, "groups", seed=seed, n=8)
+    term = row_term(prepared(data.X, data.y, data.tasks, data.t, None, "sample", "free", True), loss)
+    relation = Ridge(0.1) + Sparse(0.05)
+    least = newton(term, relation, solver="auto", tol=1e-10, max_iter=100)[0].objective
+    rng = np.random.default_rng(seed)
+    point = term.balanced(term.at(size * rng.normal(size=term.shape), np.zeros((data.t, 1))))
+    guess = [0.1 * rng.normal(size=term.shape)]
+    bound = penalty(relation, data.t).bound(term, point, term.slopes(point), guess, rng.normal(size=term.shape))
+    assert bound <= least + 1e-9 * (1 + abs(least))
+
+
+@given(seed=st.integers(0, 100), n_classes=st.integers(2, 4))
+@settings(deadline=None, max_examples=20)
+def test_the_entropy_is_the_conjugate_of_log_sum_exp(seed: int, n_classes: int) -> None:
+    rng = np.random.default_rng(seed)
+    eta, p = rng.normal(size=n_classes), rng.dirichlet(np.ones(n_classes))
+    assert logsumexp(eta) + xlogy(p, p).sum() >= eta @ p - 1e-12
+
+
+@pytest.mark.parametrize("loss", EVERY, ids=lambda loss: type(loss).__name__)
+@pytest.mark.parametrize("relation", [Pairwise(0.02) + Ridge(0.01), SharedSparsity(0.1)], ids=["quadratic", "norm"])
+def test_order_of_rows_does_not_matter_and_warm_starts_end_at_once(loss, relation) -> None:
+    data = labelled(loss, "groups", seed=3, n=12, weighted=True)
+    order = np.random.default_rng(0).permutation(len(data.X))
+    first = solve_loss(data.X, data.y, data.tasks, loss, relation, n_tasks=3, weights=data.weights, tol=1e-9)
+    assert data.tasks is not None
+    assert data.weights is not None
+    second = solve_loss(
+        data.X[order],
+        data.y[order],
+        data.tasks[order],
+        loss,
+        relation,
+        n_tasks=3,
+        weights=data.weights[order],
+        tol=1e-9,
+    )
+    np.testing.assert_allclose(first.coef, second.coef, rtol=1e-4, atol=1e-5)
+    assert second.solution.objective == pytest.approx(first.solution.objective, rel=1e-8)
+    again = solve_loss(
+        data.X, data.y, data.tasks, loss, relation, n_tasks=3, weights=data.weights, tol=1e-8, start=first.start
+    )
+    assert again.solution.n_iter <= 2
+    assert again.solution.objective == pytest.approx(first.solution.objective, rel=1e-8)
+
+
+def test_weights_repeat_rows() -> None:
+    data = labelled(Logistic(), "groups", seed=4, n=12)
+    times = np.random.default_rng(0).integers(1, 4, size=len(data.X))
+    assert data.tasks is not None
+    relation = Pairwise(0.05) + Sparse(0.01)
+    weighted = solve_loss(data.X, data.y, data.tasks, Logistic(), relation, n_tasks=3, weights=times.astype(float))
+    again = np.repeat(np.arange(len(data.X)), times)
+    repeated = solve_loss(data.X[again], data.y[again], data.tasks[again], Logistic(), relation, n_tasks=3)
+    assert weighted.solution.objective == pytest.approx(repeated.solution.objective, rel=2e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_root_squared_has_a_null_strength_that_units_do_not_move(scale: float) -> None:
+    data = labelled(RootSquared(), "columns", seed=5, n=30)
+    units = np.array([1.0, scale, 1.0])
+    nulls = []
+    for Y in (data.y, data.y * units):
+        gradient = solve_loss(data.X, Y, None, RootSquared(), Sparse(1e3), n_tasks=3)
+        assert not gradient.W.any()
+        low, high = 0.0, 10.0
+        for _ in range(25):
+            middle = 0.5 * (low + high)
+            zero = not solve_loss(data.X, Y, None, RootSquared(), Sparse(middle), n_tasks=3, tol=1e-10).W.any()
+            low, high = (low, middle) if zero else (middle, high)
+        nulls.append(high)
+    assert nulls[0] == pytest.approx(nulls[1], rel=1e-4)
+
+
+def separable(n: int = 20) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X, tasks = rng.normal(size=(2 * n, 2)), np.repeat([0, 1], n)
+    X[:, 0] += np.sign(X[:, 0])
+    return X, (X[:, 0] > 0).astype(float), tasks
+
+
+@pytest.mark.parametrize("loss", [Logistic(), Multinomial(2)], ids=str)
+@pytest.mark.parametrize("mode", ["free", "tied", "common", "none"])
+def test_separable_labels_without_a_ridge_end_finite_and_uncertified(loss, mode: str) -> None:
+    X, y, tasks = separable()
+    for relation in (Ridge(0.0), Pairwise(0.1)):
+        found = solve_loss(X, y, tasks, loss, relation, n_tasks=2, intercept=mode)
+        assert np.isfinite(found.coef).all()
+        assert np.isfinite(found.intercept).all()
+        assert found.solution.residual > 1e-2
+    fine = solve_loss(X, y, tasks, loss, Ridge(1e-3), n_tasks=2, intercept=mode)
+    assert fine.solution.residual <= 1e-6
+
+
+@pytest.mark.parametrize("relation", [Pairwise(0.1) + Ridge(0.01), Sparse(0.02)], ids=["quadratic", "norm"])
+@pytest.mark.parametrize("loss", [Logistic(), Poisson(), Multinomial(3)], ids=str)
+def test_a_task_with_labels_at_the_edge_only(loss, relation) -> None:
+    data = labelled(loss, "groups", seed=6, n=12)
+    y = data.y.copy()
+    y[data.tasks == 1] = 0.0
+    found = solve_loss(data.X, y, data.tasks, loss, relation, n_tasks=3)
+    assert found.solution.residual <= 1e-6
+    assert np.abs(found.intercept).max() < 100
+    if isinstance(loss, Multinomial):
+        assert (found.intercept[0, 1] - found.intercept[1:, 1] > 10).all()
+    else:
+        assert found.intercept[1] < -10
+
+
+@pytest.mark.parametrize("mode", ["free", "tied", "common", "none"])
+def test_counts_in_the_millions_and_outliers_far_away(mode: str) -> None:
+    rng = np.random.default_rng(1)
+    X, tasks = 3 * rng.normal(size=(90, 2)), np.repeat([0, 1, 2], 30)
+    counts = np.floor(np.exp(np.clip(X[:, 0] * 1.5, 0, 14)))
+    for relation in (Ridge(1e-3), Ridge(1e-3) + Sparse(0.1)):
+        found = solve_loss(X, counts, tasks, Poisson(), relation, n_tasks=3, intercept=mode)
+        assert np.isfinite(found.coef).all()
+        assert found.solution.residual <= 1e-6
+    y = X[:, 0] + 1e4 * np.sign(rng.normal(size=90))  # nothing is within delta of anything
+    for relation in (Ridge(1e-3), Pairwise(0.1), Sparse(0.01)):
+        found = solve_loss(X, y, tasks, Huber(0.1), relation, n_tasks=3, intercept=mode)
+        assert np.isfinite(found.coef).all()
+        assert found.solution.residual <= 1e-6
+
+
+def test_constant_labels_and_empty_tasks() -> None:
+    rng = np.random.default_rng(2)
+    X, tasks = rng.normal(size=(40, 3)), np.repeat([0, 2], 20)  # task 1 has no rows
+    for loss in (SquaredError(), Huber(), RootSquared(), Poisson()):
+        y = np.where(tasks == 0, 2.0, rng.integers(0, 5, size=40).astype(float))
+        for relation in (Ridge(0.1) + Pairwise(0.1), TraceNorm(0.1)):
+            found = solve_loss(X, y, tasks, loss, relation, n_tasks=3)
+            assert np.isfinite(found.coef).all()
+            assert found.solution.residual <= 1e-6
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "told"),
+    [
+        (Logistic(), [0.0, 2.0], "Logistic: y holds 2; expected labels 0 and 1"),
+        (Poisson(), [1.0, -3.0], "Poisson: y holds -3; expected counts >= 0"),
+        (Multinomial(2), [0.0, 2.0], "Multinomial: y holds 2; expected classes 0, ..., 1"),
+        (ByTask(("binary", "count")), [1.0, 0.0], "ByTask: 2 kinds for 1 tasks"),
+    ],
+    ids=["logistic", "poisson", "classes", "kinds"],
+)
+def test_labels_that_a_loss_cannot_have(loss, y: list[float], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        solve_loss(np.eye(2), np.array(y), np.zeros(2, dtype=int), loss, Ridge(1.0), n_tasks=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Huber(0.0), "Huber: delta=0.0; expected a positive number"),
+        (lambda: Huber("1"), "Huber: delta='1'"),
+        (lambda: Multinomial(1), "n_classes=1; expected an integer >= 2"),
+        (lambda: ByTask(("price",)), "'price' is no kind of label; expected regression, binary, count"),
+    ],
+    ids=["zero", "text", "classes", "kind"],
+)
+def test_losses_that_cannot_be_made(make, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        make()
+
+
+def test_newton_takes_few_steps_of_chains() -> None:
+    data = labelled(Logistic(), "groups", seed=7, n=30)
+    found = solve_loss(data.X, data.y, data.tasks, Logistic(), Chain(0.1) + Ridge(0.01), n_tasks=3, tol=1e-10)
+    assert found.solution.residual <= 1e-10
+    assert found.solution.n_iter <= 10
