@@ -19,6 +19,7 @@ from relatask.linear.path import Path as Tried
 from relatask.notices import InputError
 from relatask.relations import Relation, Sum, registry
 from relatask.relations.graphs import Positions
+from relatask.relations.trees import BoundTree, Tree
 
 FORMAT, VERSION = "relatask.linear", 1
 Arrays = dict[str, np.ndarray]
@@ -172,4 +173,10 @@ def _sum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-_SEQUENCES: dict[str, Any] = {"tuple": tuple, "list": list, "positions": Positions}
+_SEQUENCES: dict[str, Any] = {
+    "tuple": tuple,
+    "list": list,
+    "positions": Positions,
+    "tree": Tree,
+    "bound tree": BoundTree,
+}

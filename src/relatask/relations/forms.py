@@ -85,7 +85,7 @@ class TaskPrecision(Quadratic):
 
     def among(self, kept: Sequence[int]) -> TaskPrecision:
         """Give the precision of some tasks, the others free: the Schur complement of K."""
-        return replace(self, K=_complement(self.K, kept))
+        return replace(self, K=complement(self.K, kept))
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
@@ -237,7 +237,7 @@ class TraceForm(Quadratic):
 
     def among(self, kept: Sequence[int]) -> TraceForm:
         """Give the form of some tasks, the others free: the Schur complement of A."""
-        return replace(self, A=_complement(self.A, kept))
+        return replace(self, A=complement(self.A, kept))
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
@@ -245,7 +245,7 @@ class TraceForm(Quadratic):
         return cls(np.eye(n_tasks) + 1 / n_tasks, 0.5)
 
 
-def _complement(matrix: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+def complement(matrix: np.ndarray, kept: Sequence[int]) -> np.ndarray:
     """Schur complement of a checked positive semidefinite matrix on the rows kept: what is left of tr(W' M W).
 
     With M = B B' it is C C', where C are the rows of B kept, less what lies in the span of those dropped; so that it

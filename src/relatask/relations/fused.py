@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from relatask.relations.checks import Array, Strength, check_strength, chosen, like, plain, read_w
+from relatask.relations.gauges import largest_ratio
 from relatask.relations.graphs import Positions, as_positions, bind_order, check_length, read_order
 from relatask.relations.norms import SharedSparsity, Sparse
 from relatask.relations.quadratic import Chain, Ridge
@@ -17,9 +18,6 @@ from relatask.relations.sums import Sum
 from relatask.relations.variation import smoothed
 
 Order = tuple[Hashable, ...] | Sequence[Hashable] | None
-
-ROUNDS = 200
-"""Rounds of a gauge; a handful are needed."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,8 @@ class FusedSparse(Proximal):
     def gauge(self, Z: Array) -> Array:
         """Give the smallest r with a prox of Z (t, d) at step r that is zero.
 
-        It is the largest <Z, X> / R(X), sought where it is attained: X = Z smoothed and shrunk at the last r. Each r is
-        such a ratio, so that rounding aside none is too large; the last is right to about 1e-14. Without `sparse` and
-        `shared` it is infinite, unless the columns of Z add up to zero (to 1e-12 of their size).
+        Right to about 1e-14 (`gauges.largest_ratio`). Without `sparse` and `shared` it is infinite, unless the columns
+        of Z add up to zero, to 1e-12 of their size.
         """
         Z, xp = read_w(Z, owner="FusedSparse")
         return like(np.asarray(self._gauge(plain(Z)[_rows(self, Z.shape[0])])), Z, xp)
@@ -108,18 +105,15 @@ class FusedSparse(Proximal):
             if (np.abs(sums) > 1e-12 * np.abs(Z).sum(axis=0)).any():
                 return np.inf
             Z = Z - sums / len(Z)
-        r, lowered = 0.0, Sparse(sparse)
-        for _ in range(ROUNDS):
-            X = lowered.prox(smoothed(Z, r * strength), r)
-            norms = np.linalg.norm(X, axis=0)
-            prices = strength * np.abs(np.diff(X, axis=0)).sum(axis=0) + sparse * np.abs(X).sum(axis=0) + shared * norms
-            # Columns that are zero at r, after the shrinkage of features too, have a gauge of at most r.
-            left = (norms > r * shared) & (prices > 0)
-            ratios = np.sum(Z * X, axis=0)[left] / prices[left]
-            if not len(ratios) or ratios.max() <= r * (1 + 1e-15):
-                break
-            r, Z = float(ratios.max()), Z[:, left]
-        return r
+
+        def shrunk(columns: np.ndarray, r: float) -> np.ndarray:
+            return Sparse(sparse).prox(smoothed(columns, r * strength), r)
+
+        def prices(X: np.ndarray) -> np.ndarray:
+            jumps, entries = np.abs(np.diff(X, axis=0)), np.abs(X)
+            return strength * jumps.sum(axis=0) + sparse * entries.sum(axis=0) + shared * np.linalg.norm(X, axis=0)
+
+        return largest_ratio(Z, shrunk, prices, shared)
 
     def bind(self, tasks: Sequence[Hashable]) -> FusedSparse:
         """Give the relation over these tasks: labels become rows."""
@@ -153,7 +147,7 @@ class Progression(Relation):
     """Tasks in time, as a disease goes on: neighbours are alike, and all of them use the same few features.
 
     ``R(W) = ridge * ||W||_F^2 + chain * sum_k ||w_k - w_{k+1}||^2 + shared * sum_j ||W[:, j]||_2``, shorthand for
-    ``Ridge(2 ridge) + Chain(chain, order) + SharedSparsity(shared)``. Mind the ridge: here without 1/2, as in its source.
+    ``Ridge(2 ridge) + Chain(chain, order) + SharedSparsity(shared)``. The ridge is without 1/2 here, as in its source.
 
     Parameters
     ----------

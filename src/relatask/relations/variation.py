@@ -24,6 +24,7 @@ def smoothed(Z: np.ndarray, weight: float) -> np.ndarray:
     Z : (t, d) array
         Columns are solved apart.
     weight : float >= 0
+        Of the variation.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def _leave(knots: deque[tuple[float, float, float]], line: tuple[float, float], 
 
 
 def _pieces(Z: np.ndarray, steps: np.ndarray, weight: float) -> np.ndarray:
-    """Give X for a guess of the steps (t - 1, d), 1 up, -1 down, 0 none: on each piece the mean of z_i + u_i - u_{i-1}."""
+    """Give X for its steps (t - 1, d), 1 up, -1 down, 0 none: on each piece the mean of z_i + u_i - u_{i-1}."""
     t, d = Z.shape
     first = np.ones((d, t), dtype=bool)
     first[:, 1:] = steps.T != 0
