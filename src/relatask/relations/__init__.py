@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from relatask.relations.dirty import Dirty
 from relatask.relations.edges import Edges, Elimination, Mixed
 from relatask.relations.forms import TaskKernel, TaskPrecision, TraceForm
+from relatask.relations.fused import FusedSparse, Progression
+from relatask.relations.hierarchy import HierarchicalClusters, TreeGuided
 from relatask.relations.norms import SharedSparsity, Sparse, TraceNorm
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.quadratic import Chain, Graph, Pairwise, Ridge
@@ -25,13 +28,17 @@ __all__ = [
     "Chain",
     "Dense",
     "Diagonal",
+    "Dirty",
     "Edges",
     "Elimination",
+    "FusedSparse",
     "Graph",
+    "HierarchicalClusters",
     "LowRank",
     "Mixed",
     "Pairwise",
     "Precision",
+    "Progression",
     "Proximal",
     "Quadratic",
     "Relation",
@@ -45,6 +52,7 @@ __all__ = [
     "TaskPrecision",
     "TraceForm",
     "TraceNorm",
+    "TreeGuided",
     "parameters",
     "parts",
     "registry",
