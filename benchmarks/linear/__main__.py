@@ -1,4 +1,4 @@
-"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory]`."""
+"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory] [shared_x] [own_x]`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import memory, paths, school
+from benchmarks.linear import memory, own_x, paths, school, shared_x
 
-ROOMS = {"school": school.report, "paths": paths.report, "memory": memory.report}
+ROOMS = {
+    "school": school.report,
+    "paths": paths.report,
+    "memory": memory.report,
+    "shared_x": shared_x.report,
+    "own_x": own_x.report,
+}
 
 
 def main() -> None:
