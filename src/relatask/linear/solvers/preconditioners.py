@@ -22,6 +22,9 @@ NULL = 1e-11
 FLOOR = 1e-9
 """Eigenvalues of P below this share of the largest are taken for as large: digits enough for a preconditioner."""
 
+ROUND = 1e-12
+"""No eigenvalue is taken for smaller than this share of the forms' largest diagonal entry."""
+
 DIRECTIONS = 4_000
 """Eigenvectors of P times the features that are factored at most: 128 MB, whatever the data's size."""
 
@@ -61,12 +64,14 @@ def large_eigenvalues(problem: Problem, precision: Precision) -> tuple[Array, Ar
     values, vectors = np.linalg.eigh(precision.dense())
     if values[-1] <= 0:
         return None
-    values = np.maximum(values, FLOOR * values[-1])
-    r = min(int((values > 2 * FLOOR * values[-1]).sum()), DIRECTIONS // d)
+    # Beside data far stronger than the relation, a smaller delta would be rounding.
+    floor = max(FLOOR * float(values[-1]), ROUND * float(problem.forms.diagonal().max()))
+    values = np.maximum(values, floor)
+    r = min(int((values > 2 * floor).sum()), DIRECTIONS // d)
     tail = values[: t - r]
     if r == 0 or (len(tail) and tail[-1] > DROP * values[-1]):
         return None
-    delta = float(np.exp(np.log(tail).mean())) if len(tail) else FLOOR * float(values[-1])
+    delta = float(np.exp(np.log(tail).mean())) if len(tail) else floor
     kept = np.flatnonzero((np.arange(t) >= t - r) & (values > 2 * delta))
     return vectors[:, kept], values[kept], delta
 
@@ -100,9 +105,7 @@ def _projected_inverse(buckets: tuple[SpectrumBucket, ...], basis: Array, shift:
     for bucket in buckets:
         for a in range(0, len(bucket.tasks), SLAB):
             some = slice(a, a + SLAB)
-            part = replace(
-                bucket, tasks=bucket.tasks[some], vectors=bucket.vectors[some], values=bucket.values[some]
-            )
+            part = replace(bucket, tasks=bucket.tasks[some], vectors=bucket.vectors[some], values=bucket.values[some])
             k = len(part.tasks)
             factors = part.factors(np.full((k, 1), shift))
             inverse = part.combine(np.repeat(eye, k, axis=0), *factors).reshape(k, d * d)
@@ -110,5 +113,3 @@ def _projected_inverse(buckets: tuple[SpectrumBucket, ...], basis: Array, shift:
             for row in range(r):
                 out[row] += ((own * own[:, row : row + 1]).T @ inverse).reshape(r, d, d).transpose(1, 0, 2)
     return out.reshape(r * d, r * d)
-
-

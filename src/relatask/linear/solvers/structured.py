@@ -199,7 +199,7 @@ def _inverse(matrix: Array, shift: float) -> Array:
     moved = matrix.copy()
     moved[np.diag_indices(len(moved))] += shift
     found = inverse(moved)
-    return np.linalg.inv(moved) if found is None else found
+    return np.asarray(np.linalg.inv(moved), dtype=np.float64) if found is None else found
 
 
 def _weight_to_parent(precision: Edges, parent: NDArray[np.intp]) -> Array:
