@@ -27,6 +27,14 @@ RANK = 1e-10
 """Eigenvalues below this share of the largest are none."""
 ZERO = 1e-11
 """Slopes of intercepts below this share of the features' are rounding."""
+FLAT = 0.1
+"""A linear system solved no further than this has no solution."""
+MOVES = 1e-10
+"""An objective that falls by this share of itself is not at its end."""
+PATIENCE = 10
+"""Steps without any progress."""
+GONE = 1e-9
+"""An objective that still falls at this share of where it began falls for ever, but for rounding."""
 FALLING = 0.1
 """A task whose next step promises this share of its loss has none that is smallest: separable labels."""
 
@@ -67,15 +75,18 @@ def newton(
     zero = data.zero()
     now = _begin(data, part, zero, start)
     one = _Quadratic(data, part, relation, solver, zero) if not part.terms else _Norms(data, part, relation, solver)
-    best, n_iter, stuck = (np.inf, now), 0, 0
+    best, n_iter, stuck, lowest = (np.inf, now), 0, 0, np.inf
     while True:
         residual, slopes, now = one.residual(now)
-        stuck = 0 if residual < 0.5 * best[0] else stuck + 1
-        if residual <= best[0]:
+        moves = residual < 0.5 * best[0] or now.value < lowest - MOVES * abs(now.value)
+        stuck, lowest = 0 if moves else stuck + 1, min(lowest, now.value)
+        # Where rounding keeps the objective from falling, the smallest residual; before, the lowest objective.
+        if residual <= best[0] or now.value < best[1].value - MOVES * abs(now.value):
             best = (residual, now)
-        if residual <= tol or n_iter >= max_iter or stuck > one.patience:
+        gone = one.falling > FALLING and now.value < GONE * zero.value
+        if residual <= tol or n_iter >= max_iter or stuck > PATIENCE or gone:
             break
-        after = one.step(now, slopes, residual, tol)
+        after = one.step(now, slopes)
         n_iter += 1
         if after is None:
             break
@@ -89,8 +100,6 @@ def newton(
 
 class _Quadratic:
     """Steps and the residual where the relation is quadratic."""
-
-    patience = 8
 
     def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str, zero: Point) -> None:
         self.data, self.part, self.relation, self.solver = data, part, relation, solver
@@ -107,19 +116,23 @@ class _Quadratic:
             residual = max(residual, self.falling)
         return residual, slopes, now
 
-    def step(self, now: Progress, slopes: Slopes, residual: float, tol: float) -> Progress | None:
+    def step(self, now: Progress, slopes: Slopes) -> Progress | None:
         pull = self.part.pull(now.point.W)
         damp = now.damp
         while True:
             local = self.data.local(now.point, slopes, damp)
-            D = self._linear(local, local.step_problem(pull))
+            problem = local.step_problem(pull)
+            D = self._linear(local, problem)
             e = local.follow(D)
-            after = search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
+            left = 0.0 if local.common else float(np.linalg.norm(problem.gradient(D) + self.part.pull(D)))
+            # Where there is no curvature to go by, the system has no solution: the majorant has some everywhere.
+            flat = left > FLAT * float(np.linalg.norm(problem.cross)) and damp < 1.0
+            after = None if flat else search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
             if after is not None:
                 break
             if damp == 1.0:
                 return None
-            damp = 1.0
+            damp = 0.1 if damp < 0.1 else 1.0
         if self.data.endless:
             self.falling = promised(now.point, slopes, D, e)
         return damped(after[0], after[1], damp)
@@ -143,28 +156,28 @@ class _Quadratic:
 class _Norms:
     """Steps and the residual where the relation has terms that are not quadratic."""
 
-    patience = 12
-
     def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str) -> None:
         self.data, self.part, self.relation, self.solver = data, part, relation, solver
-        self.bound, self.last = -np.inf, np.inf
+        self.bound, self.last, self.value = -np.inf, np.inf, np.inf
+        # Norms keep W from running away.
+        self.falling = 0.0
 
     def residual(self, now: Progress) -> tuple[float, Slopes, Progress]:
         point = self.data.balanced(now.point)
         slopes = self.data.slopes(point)
-        now = Progress(point, now.pieces, now.value - now.point.value + point.value, now.inner, now.inner_tol, now.damp)
+        now = replace(now, point=point, value=now.value - now.point.value + point.value)
         guess = guessed(self.part.terms, now.inner, point.W.shape)
         self.bound = max(self.bound, self.part.bound(self.data, point, slopes, guess, point.W))
         gap = relative_gap(now.value, self.bound)
-        # A step that mends little was not solved far enough.
-        factor = 1.0 if gap < 0.1 * self.last else 0.01
-        self.last = min(gap, self.last)
-        now = Progress(
-            point, now.pieces, now.value, now.inner, max(factor * min(now.inner_tol, LOOSE * gap), TIGHT), now.damp
-        )
+        inner_tol = LOOSE * gap
+        if gap > 0.1 * self.last and self.value - now.value < 0.1 * gap * abs(now.value):
+            # A step that mends little was not solved far enough.
+            inner_tol = min(inner_tol, 0.01 * now.inner_tol)
+        self.last, self.value = min(gap, self.last), now.value
+        now = replace(now, inner_tol=max(inner_tol, TIGHT))
         return gap, slopes, now
 
-    def step(self, now: Progress, slopes: Slopes, residual: float, tol: float) -> Progress | None:
+    def step(self, now: Progress, slopes: Slopes) -> Progress | None:
         damp, inner_tol = now.damp, now.inner_tol
         while True:
             local = self.data.local(now.point, slopes, damp)
@@ -181,11 +194,10 @@ class _Norms:
             D, ends = found.W - now.point.W, self.part.solved(found)
             pieces = between(now.pieces, ends)
             after = search(self.data, self.part, now, slopes, D, local.follow(D), pieces)
-            now = Progress(now.point, now.pieces, now.value, inner, inner_tol, damp)
+            now = replace(now, inner=inner)
             if after is not None:
                 progress, alpha = after
-                progress = Progress(progress.point, progress.pieces, progress.value, inner, inner_tol)
-                return damped(progress, alpha, damp)
+                return damped(replace(progress, inner=inner, inner_tol=inner_tol), alpha, damp)
             if inner_tol > TIGHT:
                 inner_tol = max(1e-3 * inner_tol, TIGHT)
             elif damp < 1.0:

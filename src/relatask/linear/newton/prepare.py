@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.forms import Array
-from relatask.linear.losses import ByTask, Loss
+from relatask.linear.losses import ByTask, Huber, Loss
 from relatask.linear.moments import column_moments
 from relatask.linear.newton.local import Intercepts
 from relatask.linear.newton.rows import Block, RowTerm
@@ -17,6 +17,8 @@ from relatask.notices import InputError
 
 GROWTH = 1.3
 """Tasks of one block have at most this many times as many rows as its smallest."""
+WIDE, NARROWER = 10.0, 8.0
+"""A Huber loss this much narrower than the labels' spread is approached by steps of the second."""
 FLAT = 1e-13
 """A spread below this share of a column's mean is rounding."""
 
@@ -143,6 +145,26 @@ def row_term(shape: Prepared, loss: Loss | ByTask) -> RowTerm:
         known[:] = False
     start = np.where(known, edge, null if mode == "free" else 0.0)
     return RowTerm(tuple(blocks), shape.shape, Intercepts(mode, known), start)
+
+
+def widened(loss: Loss | ByTask, shape: Prepared) -> list[Loss | ByTask]:
+    """Huber losses of larger delta, from the labels' own size down, where delta is far below it: a way for Newton.
+
+    A loss that is linear nearly everywhere has no curvature to go by.
+    """
+    losses = loss.losses if isinstance(loss, ByTask) else (loss,) * len(shape.c)
+    ratio = 0.0
+    for rows in shape.rows:
+        for k, y, s in zip(rows.tasks, rows.y, rows.s, strict=True):
+            own = losses[k]
+            if isinstance(own, Huber) and (s > 0).any():
+                ratio = max(ratio, float(np.median(np.abs(y[s > 0] - np.median(y[s > 0])))) / own.delta)
+    found = []
+    while ratio > WIDE:
+        kinds = tuple(Huber(own.delta * ratio) if isinstance(own, Huber) else own for own in losses)
+        found.append(ByTask(kinds))
+        ratio /= NARROWER
+    return found
 
 
 def _sorted(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, s: Array) -> list[Rows]:

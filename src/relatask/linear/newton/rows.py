@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.forms import ROUNDING, Array, Bucket, Forms
 from relatask.linear.losses import Loss
 from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, eliminated
 from relatask.linear.statistics import THIN
@@ -215,7 +215,11 @@ def _bucket(block: Block, a: Array, mixed: Array, inverse: Array) -> Bucket:
             block.tasks, one, rows=(block.x - (mixed * inverse[:, None])[:, None, :]) * np.sqrt(a)[:, :, None]
         )
     gram = block.grams(a)
+    whole = np.einsum("kdd->kd", gram).copy()
     gram -= mixed[:, :, None] * (mixed * inverse[:, None])[:, None, :]
+    varies = np.einsum("kdd->kd", gram) > ROUNDING * whole
+    if not varies.all():
+        gram *= varies[:, :, None] & varies[:, None, :]
     return Bucket(block.tasks, one, gram=gram)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def damped(after: Progress, alpha: float, damp: float) -> Progress:
         damp = min(1.0, max(10 * damp, 0.01))
     elif alpha == 1.0:
         damp = 0.1 * damp if damp > 1e-3 else 0.0
-    return Progress(after.point, after.pieces, after.value, after.inner, after.inner_tol, damp)
+    return replace(after, damp=damp)
 
 
 def promised(point: Point, slopes: Slopes, D: Array, e: Array) -> float:

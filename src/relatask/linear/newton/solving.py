@@ -9,12 +9,19 @@ from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.forms import Array
-from relatask.linear.losses import AnyLoss, Multinomial, RootSquared
+from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
+from relatask.linear.newton.classes import class_term
 from relatask.linear.newton.driver import newton
-from relatask.linear.newton.prepare import prepared, row_term
+from relatask.linear.newton.local import DataTerm
+from relatask.linear.newton.per_class import per_class
+from relatask.linear.newton.prepare import Prepared, prepared, row_term, widened
+from relatask.linear.newton.root import root_term
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
 from relatask.relations import Relation
+
+NEAR, NEAR_STEPS = 1e-2, 20
+"""How far the way to a narrow Huber loss is followed through wider ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,20 +119,18 @@ def solve_loss(
     ((1, 1), True)
     """
     shape = prepared(X, y, codes, n_tasks, weights, weighting, intercept, standardize)
-    if isinstance(loss, RootSquared):
-        from relatask.linear.newton.root import root_term
-
-        data = root_term(shape)
-    elif isinstance(loss, Multinomial):
-        from relatask.linear.newton.classes import class_term
-        from relatask.linear.newton.per_class import per_class
-
-        data, relation = class_term(shape, loss), per_class(relation, loss.n_classes)
-    else:
-        data = row_term(shape, loss)
+    data = data_term(shape, loss)
+    if isinstance(loss, Multinomial):
+        relation = per_class(relation, loss.n_classes)
     first = None
     if start is not None and start.W.shape == data.shape:
         first = (start.W, start.b, start.inner)
+    if first is None and isinstance(loss, Loss | ByTask):
+        for wide in widened(loss, shape):
+            _, near, _ = newton(
+                row_term(shape, wide), relation, solver=solver, tol=NEAR, max_iter=NEAR_STEPS, start=first
+            )
+            first = (near.W, near.b, None)
     solution, point, inner = newton(data, relation, solver=solver, tol=tol, max_iter=max_iter, start=first)
     n_classes = loss.n_classes if isinstance(loss, Multinomial) else 1
     own = point.W.reshape(n_tasks, n_classes, -1).swapaxes(0, 1)
@@ -133,6 +138,13 @@ def solve_loss(
     if n_classes == 1:
         coef, offset, own = coef[0], offset[0], own[0]
     return LossSolution(coef, offset, own, solution, LossStart(point.W, point.b, inner))
+
+
+def data_term(shape: Prepared, loss: AnyLoss) -> DataTerm:
+    """The loss of prepared rows, as Newton's method sees it."""
+    if isinstance(loss, RootSquared):
+        return root_term(shape)
+    return class_term(shape, loss) if isinstance(loss, Multinomial) else row_term(shape, loss)
 
 
 __all__ = ["LossSolution", "LossStart", "solve_loss"]
