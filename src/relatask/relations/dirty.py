@@ -97,7 +97,7 @@ class Dirty(Proximal):
         if self.shared == "max":
             outside = size - np.clip(size - _threshold(size, step * strength, step * sparse), 0.0, step * sparse)
         else:
-            _, scale = _saturated(_ranked(size)[1], step * strength, step * sparse)
+            _, scale = _saturated(_descending(size), step * strength, step * sparse)
             outside = size - np.minimum(np.minimum(scale, 1.0) * size, step * sparse)
         return like(np.sign(values) * outside, W, xp)
 
@@ -112,7 +112,7 @@ class Dirty(Proximal):
         """Give P as "shared" and Q as "sparse": P is W cut off, in every feature at a level of its own."""
         values = plain(read_w(W, owner="Dirty")[0])
         strength, sparse = self._chosen()
-        ordered = _ranked(np.abs(values))[1]
+        ordered = _descending(np.abs(values))
         beyond = np.vstack([ordered, np.zeros((1, ordered.shape[1]))])
         if self.shared == "max":
             level = beyond[int(np.sum(_spent(len(ordered), strength, sparse) >= sparse))]
@@ -160,19 +160,23 @@ def _threshold(size: np.ndarray, total: float, most: float) -> np.ndarray:
 
     The sum is linear in c between the numbers size and size - most; it is followed down from the largest of them.
     """
-    ends = np.concatenate([size, size - most])
-    order = np.argsort(-ends, axis=0, kind="stable")
-    at = np.take_along_axis(ends, order, axis=0)
-    slope = np.cumsum(np.where(order < len(size), 1.0, -1.0), axis=0)
+    # Two runs in order, which a stable sort merges.
+    low = np.sort(-size.T, axis=1)
+    runs = np.concatenate([low, low + most], axis=1)
+    order = np.argsort(runs, axis=1, kind="stable")
+    at = -np.take_along_axis(runs, order, axis=1)
+    slope = np.cumsum(np.where(order < len(size), 1.0, -1.0), axis=1)
     sums = np.zeros_like(at)
-    np.cumsum(slope[:-1] * (at[:-1] - at[1:]), axis=0, out=sums[1:])
-    past = np.argmax(sums >= total, axis=0)[None]  # the first end at which the sum is reached
-    before = np.maximum(past - 1, 0)
-    rise = np.take_along_axis(slope, before, axis=0)
-    missing = total - np.take_along_axis(sums, before, axis=0)
-    found = np.take_along_axis(at, before, axis=0) - missing / np.where(rise > 0, rise, 1.0)
-    reached = sums[-1] > total
-    return np.where(reached, np.maximum(found[0], 0.0), 0.0)
+    np.cumsum(slope[:, :-1] * (at[:, :-1] - at[:, 1:]), axis=1, out=sums[:, 1:])
+    every = np.arange(len(at))
+    before = np.maximum(np.argmax(sums >= total, axis=1) - 1, 0)  # the last number before the sum is reached
+    rise = slope[every, before]
+    found = at[every, before] - (total - sums[every, before]) / np.where(rise > 0, rise, 1.0)
+    return np.where(sums[:, -1] > total, np.maximum(found, 0.0), 0.0)
+
+
+def _descending(size: np.ndarray) -> np.ndarray:
+    return -np.sort(-size.T, axis=1).T
 
 
 def _saturated(ordered: np.ndarray, radius: float, most: float) -> tuple[np.ndarray, np.ndarray]:
