@@ -1,4 +1,4 @@
-"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory] [shared_x] [own_x]`."""
+"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory] [shared_x] [own_x] [scale]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import memory, own_x, paths, school, shared_x
+from benchmarks.linear import memory, own_x, paths, scale, school, shared_x
 
 ROOMS = {
     "school": school.report,
@@ -16,6 +16,7 @@ ROOMS = {
     "memory": memory.report,
     "shared_x": shared_x.report,
     "own_x": own_x.report,
+    "scale": scale.report,
 }
 
 
