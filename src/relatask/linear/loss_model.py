@@ -1,0 +1,184 @@
+"""Fitting under a loss other than the squared one: what the estimators share, and how strengths are chosen there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.datafits import Intercept, Weighting
+from relatask.linear.design import Design
+from relatask.linear.fitting import LEVEL, tell_unconverged
+from relatask.linear.forms import Array
+from relatask.linear.labels import listed
+from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
+from relatask.linear.newton.prepare import prepared
+from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_loss
+from relatask.linear.path import PATH_TOL, Path, cross_validated, open_strengths, predict_rows, reach_of
+from relatask.notices import RelataskWarning
+from relatask.relations import Relation, strengths, with_parameters
+
+STEPS = 200
+"""Newton steps at most, unless an estimator's max_iter says fewer."""
+
+
+@dataclass(frozen=True, eq=False)
+class LossModel:
+    """What is fitted, apart from the relation."""
+
+    loss: AnyLoss
+    weighting: Weighting
+    intercept: Intercept
+    standardize: bool
+    solver: str
+    tol: float
+    max_iter: int
+
+    def solve(self, design: Design, relation: Relation, start: LossStart | None = None) -> LossSolution:
+        """Fit under a relation whose strengths are numbers."""
+        return solve_loss(
+            design.X,
+            design.y,
+            design.codes,
+            self.loss,
+            relation,
+            n_tasks=design.n_tasks,
+            weights=design.weights,
+            weighting=self.weighting,
+            intercept=self.intercept,
+            standardize=self.standardize,
+            solver=self.solver,
+            tol=self.tol,
+            max_iter=min(self.max_iter, STEPS),
+            start=start,
+        )
+
+    def choose(self, design: Design, relation: Relation) -> tuple[Relation, Path]:
+        """Fill the relation's open strengths by cross-validation within tasks, on the held-out loss."""
+        correlations, curvature = self._at_zero(design)
+        reach = partial(reach_of, correlations=correlations, curvature=curvature)
+        path = replace(self, tol=max(self.tol, PATH_TOL))
+        return cross_validated(design, label_counts(design), relation, reach, partial(_fold_errors, path, relation))
+
+    def _at_zero(self, design: Design) -> tuple[list[Array], float]:
+        """Minus the gradient at W = 0, one (t, p) a class, and the mean diagonal of the curvature."""
+        shape = prepared(
+            design.X,
+            design.y,
+            design.codes,
+            design.n_tasks,
+            design.weights,
+            self.weighting,
+            self.intercept,
+            self.standardize,
+        )
+        data = data_term(shape, self.loss)
+        zero = data.zero()
+        slopes = data.slopes(zero)
+        curvature = float(data.local(zero, slopes, 0.0).forms.diagonal().mean()) or 1.0
+        n_classes = self.loss.n_classes if isinstance(self.loss, Multinomial) else 1
+        return np.split(-slopes.W, n_classes, axis=1), curvature
+
+
+def learned(
+    design: Design, layout: str, relation: Relation, model: LossModel, start: LossStart | None
+) -> tuple[LossSolution, dict[str, Any]]:
+    """Fit, and give what every estimator stores; warnings are told on the way."""
+    path = None
+    if open_strengths(relation):
+        relation, path = model.choose(design, relation)
+    found = model.solve(design, relation, start)
+    solution = found.solution
+    if solution.residual > model.tol:
+        tell_unconverged(solution, model.tol)
+    return found, {
+        "_fit_layout": layout,
+        "tasks_": design.tasks,
+        "n_labels_": label_counts(design),
+        "objective_": solution.objective,
+        "residual_": solution.residual,
+        "n_iter_": solution.n_iter,
+        "relation_": relation,
+        "strengths_": {name: float(value) for name, value in strengths(relation).items()},
+        "path_": path,
+    }
+
+
+def label_counts(design: Design) -> NDArray[np.intp]:
+    """(t,) observed labels."""
+    if design.codes is None:
+        return (~np.isnan(design.y)).sum(0)
+    return np.bincount(design.codes, minlength=design.n_tasks)
+
+
+def linear_predictor(X: Any, codes: NDArray[np.intp] | None, coef: Array, intercept: Array) -> Array:
+    """x w_k + b_k: (n,) or (n, t); with a trailing axis of classes where coef is (t, C, d)."""
+    if coef.ndim == 2:
+        return predict_rows(X, codes, coef, intercept)
+    each = [predict_rows(X, codes, coef[:, c], intercept[:, c]) for c in range(coef.shape[1])]
+    return np.stack(each, axis=-1)
+
+
+def held_out(loss: AnyLoss, eta: Array, y: Array, codes: NDArray[np.intp] | None, weights: Array) -> float:
+    """The weighted loss of predictions, missing labels left out; of `RootSquared` its own form on these labels."""
+    t = y.shape[1] if codes is None else int(codes.max(initial=0)) + 1
+    task = np.broadcast_to(np.arange(t), y.shape) if codes is None else codes
+    weights = weights[:, None] if weights.ndim < y.ndim else weights
+    seen = ~np.isnan(y)
+    s, task, eta, y = np.broadcast_to(weights, y.shape)[seen], task[seen], eta[seen], y[seen]
+    if isinstance(loss, RootSquared):
+        n, sse = np.bincount(task, s, t), np.bincount(task, s * np.square(eta - y), t)
+        return float(np.sqrt(n * sse).sum())
+    if isinstance(loss, Multinomial):
+        top = eta.max(1, keepdims=True)
+        spread = (top + np.log(np.exp(eta - top).sum(1, keepdims=True)))[:, 0]
+        return float(s @ (spread - eta[np.arange(len(y)), y.astype(np.intp)]))
+    if isinstance(loss, Loss):
+        return float(s @ loss.value(eta, y))
+    own = [(loss.losses[k], task == k) for k in range(t)]
+    return float(sum(s[at] @ one.value(eta[at], y[at]) for one, at in own))
+
+
+def tell_single_classes(tasks: NDArray, single: NDArray[np.bool_]) -> None:
+    """RT005 for tasks whose labels are all of one class."""
+    if single.any():
+        told = f"tasks with labels of one class only: {listed(tasks[single].tolist())}; their chances are near 0 or 1."
+        warnings.warn(RelataskWarning(told, code="RT005"), stacklevel=LEVEL)
+
+
+def _fold_errors(
+    model: LossModel,
+    relation: Relation,
+    train: Design,
+    test: Design,
+    names: Sequence[str],
+    candidates: Sequence[tuple[float, ...]],
+) -> tuple[Array, float]:
+    """Losses on the held-out labels, one per candidate, from strong to weak; and the labels' weight."""
+    weights = np.ones(len(test.y)) if test.weights is None else test.weights
+    errors = np.empty(len(candidates))
+    start: LossStart | None = None
+    for m in reversed(range(len(candidates))):
+        found = model.solve(train, with_parameters(relation, **dict(zip(names, candidates[m], strict=True))), start)
+        start = found.start
+        coef, intercept = tasks_first(found)
+        eta = linear_predictor(test.X, test.codes, coef, intercept)
+        errors[m] = held_out(model.loss, eta, test.y, test.codes, weights)
+    seen = ~np.isnan(test.y)
+    each = weights[:, None] if weights.ndim < test.y.ndim else weights
+    return errors, float(np.broadcast_to(each, test.y.shape)[seen].sum())
+
+
+def tasks_first(found: LossSolution) -> tuple[Array, Array]:
+    """Coefficients (t, d) or (t, C, d), intercepts (t,) or (t, C)."""
+    if found.coef.ndim == 2:
+        return found.coef, found.intercept
+    return np.ascontiguousarray(found.coef.swapaxes(0, 1)), np.ascontiguousarray(found.intercept.T)
+
+
+__all__ = ["ByTask", "LossModel", "held_out", "label_counts", "learned", "linear_predictor", "tasks_first"]
