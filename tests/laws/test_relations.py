@@ -17,6 +17,7 @@ from relatask.relations import (
     Alternating,
     Chain,
     Diagonal,
+    Dirty,
     Edges,
     Graph,
     LowRank,
@@ -79,7 +80,26 @@ def draw(name: str, t: int, rng: np.random.Generator) -> Relation:
         return TaskKernel(psd(t, rng), s, jitter=0.3)
     if name in ("Ridge", "Pairwise", "TraceNorm", "SharedSparsity", "Sparse"):
         return registry()[name](s)
+    if name in ("LearnedCovariance", "RobustLowRank", "RobustSparse", "SparseLowRank"):
+        return registry()[name](s, float(rng.exponential()))
+    if name in ("Clustered", "SharedSubspace"):
+        return registry()[name](int(rng.integers(1, t + 1)), s, float(rng.exponential() + 0.01))
+    if name == "Dirty":
+        return Dirty(s, float(rng.exponential()), str(rng.choice(["max", "l2"])))
+    if name in ("FusedSparse", "Progression"):
+        others = (float(x) for x in rng.exponential(size=2))
+        return registry()[name](s, *others, tuple(int(k) for k in rng.permutation(t)))
+    if name in ("HierarchicalClusters", "TreeGuided"):
+        levels = rng.exponential(size=4 if name == "TreeGuided" else 3)
+        levels[0] *= rng.integers(2)
+        return registry()[name](clusters(t, rng), s, levels)
     return registry()[name].example(t)
+
+
+def clusters(t: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Tasks in random order, their clusters, and clusters of these."""
+    fine = np.sort(rng.integers(0, t, size=t))
+    return [rng.permutation(t), fine, np.sort(rng.integers(0, 3, size=t))[fine]]
 
 
 def draw_each(seed: int, t: int) -> list[Relation]:
@@ -167,6 +187,8 @@ def reordered(relation: Relation, order: np.ndarray) -> Relation:
         return Sum(tuple(reordered(part, order) for part in relation.parts))
     if isinstance(relation, Chain | Graph) and not isinstance(getattr(relation, "A", ()), np.ndarray):
         return relation.bind(order.tolist())  # row r now holds the task labelled order[r]
+    if hasattr(relation, "order") or hasattr(relation, "tree"):
+        return relation.bind(order.tolist())
     for field in fields(relation):
         matrix = getattr(relation, field.name)
         if isinstance(matrix, np.ndarray):

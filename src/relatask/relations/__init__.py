@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from relatask.relations.box import Clustered, SharedSubspace
+from relatask.relations.capped import CappedSparse
+from relatask.relations.descriptors import TaskDescriptors
 from relatask.relations.dirty import Dirty
 from relatask.relations.edges import Edges, Elimination, Mixed
 from relatask.relations.forms import TaskKernel, TaskPrecision, TraceForm
 from relatask.relations.fused import FusedSparse, Progression
+from relatask.relations.gram import GramTarget
 from relatask.relations.hierarchy import HierarchicalClusters, TreeGuided
+from relatask.relations.learned_covariance import LearnedCovariance
+from relatask.relations.learned_graph import LearnedGraph
+from relatask.relations.network import TaskRelationNetwork
 from relatask.relations.norms import SharedSparsity, Sparse, TraceNorm
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.quadratic import Chain, Graph, Pairwise, Ridge
 from relatask.relations.relation import Alternating, Proximal, Quadratic, Relation, Smooth
+from relatask.relations.robust import RobustLowRank, RobustSparse, SparseLowRank
 from relatask.relations.splitting import Split
 from relatask.relations.sums import (
     Sum,
@@ -25,15 +33,20 @@ from relatask.relations.sums import (
 
 __all__ = [
     "Alternating",
+    "CappedSparse",
     "Chain",
+    "Clustered",
     "Dense",
     "Diagonal",
     "Dirty",
     "Edges",
     "Elimination",
     "FusedSparse",
+    "GramTarget",
     "Graph",
     "HierarchicalClusters",
+    "LearnedCovariance",
+    "LearnedGraph",
     "LowRank",
     "Mixed",
     "Pairwise",
@@ -43,13 +56,19 @@ __all__ = [
     "Quadratic",
     "Relation",
     "Ridge",
+    "RobustLowRank",
+    "RobustSparse",
     "SharedSparsity",
+    "SharedSubspace",
     "Smooth",
     "Sparse",
+    "SparseLowRank",
     "Split",
     "Sum",
+    "TaskDescriptors",
     "TaskKernel",
     "TaskPrecision",
+    "TaskRelationNetwork",
     "TraceForm",
     "TraceNorm",
     "TreeGuided",

@@ -7,16 +7,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from array_api_compat import to_device
 
-from relatask.relations.checks import Array, detached, like, read_w
+from relatask.relations.anderson import Anderson
+from relatask.relations.checks import Array, chosen, detached, like, read_w
 from relatask.relations.relation import Proximal, Relation, below
+from relatask.relations.spectral import plain
 
-TOL = 1e-9
+TOL = 1e-10
 """Relative duality gap of a decomposition."""
 
-LIMIT = 20_000
+FLOOR = 1e-3
+"""Of what W costs as one component: gaps are not taken relative to less, which may be rounding."""
+
+LIMIT = 5_000
 """Iterations of a decomposition."""
+
+CHECK = 5
+"""Iterations between two looks at the gap."""
+
+RESCALE = tuple(10 * 2**i for i in range(11))
+"""Iterations at which the step may be changed."""
+
+FAR = 5.0
+"""The step is changed where the relative residuals are further apart than this."""
+
+RELAX = 1.6
+MEMORY = 10
 
 
 class Split(Relation):
@@ -32,18 +48,17 @@ class Split(Relation):
     def value(self, W: Array) -> Array:
         """Give the least R_1(V_1) + R_2(V_2); its gradient is the multiplier Z of V_1 + V_2 = W."""
         W, xp = read_w(W, owner=type(self).__name__)
-        plain = np.asarray(to_device(detached(W), "cpu"), dtype=np.float64)
-        found = decompose(tuple(self.summands().values()), plain)
-        if W is plain:
-            return np.float64(found.value)
-        Z = like(found.dual, W, xp)
+        found = self._decomposition(plain(W))
+        value = like(np.asarray(found.value), W, xp)
+        if not hasattr(W, "requires_grad"):
+            return value
         # The value's own digits, and a gradient: <Z, W> - <Z, W as it is> is zero.
-        return like(np.asarray(found.value), W, xp) + xp.sum(Z * (W - detached(W)))
+        return value + xp.sum(like(found.dual, W, xp) * (W - detached(W)))
 
-    def components(self, W: np.ndarray) -> dict[str, np.ndarray]:
+    def components(self, W: Array) -> dict[str, np.ndarray]:
         """Give the components of W by name."""
-        summands = self.summands()
-        return dict(zip(summands, decompose(tuple(summands.values()), W).components, strict=True))
+        W, _ = read_w(W, owner=type(self).__name__)
+        return dict(zip(self.summands(), self._decomposition(plain(W)).components, strict=True))
 
     def gauge(self, Z: Array) -> Array:
         """Give the largest gauge of the summands."""
@@ -67,6 +82,11 @@ class Split(Relation):
         """Whether a summand costs nothing: it then takes all of W."""
         return any(part.vanishes for part in self.summands().values())
 
+    def _decomposition(self, W: np.ndarray) -> Decomposition:
+        for name in self.strengths:
+            chosen(type(self).__name__, getattr(self, name), name)
+        return decompose(tuple(self.summands().values()), W)
+
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
@@ -75,51 +95,62 @@ class Decomposition:
     components: tuple[np.ndarray, ...]
     dual: np.ndarray
     value: float
+    bound: float
+    n_iter: int
 
 
 def decompose(parts: Sequence[Proximal], W: np.ndarray) -> Decomposition:
-    """Minimise the sum of R_i(V_i) over components that add up to W (t, d), by the method of multipliers.
+    """Minimise the sum of R_i(V_i) over components that add up to W (t, d), by the method of multipliers, accelerated.
 
     Ends at a relative duality gap of `TOL`: for every Z, <Z, W> - sum of R_i*(Z) is a lower bound.
     """
-    m = len(parts)
-    size = float(np.abs(W).max(initial=0.0))
-    if size == 0:
-        return Decomposition(tuple(np.zeros_like(W) for _ in parts), np.zeros_like(W), 0.0)
-    V = [W / m] * m
-    U = [np.zeros_like(W)] * m
-    rho = 1.0 / size
-    best: Decomposition | None = None
-    bound = -np.inf
-    for iteration in range(1, LIMIT + 1):
-        A = [v - u for v, u in zip(V, U, strict=True)]
-        rest = (W - np.sum(A, axis=0)) / m
-        change = 0.0
-        for i, part in enumerate(parts):
-            relaxed = 1.6 * (A[i] + rest) - 0.6 * V[i] + U[i]
-            v = part.prox(relaxed, 1 / rho)
-            change += float(np.vdot(v - V[i], v - V[i]))
-            V[i], U[i] = v, relaxed - v
-        if iteration % 10:
-            continue
-        Z = rho * np.mean(U, axis=0)
-        gauge = max(1.0, *(float(part.gauge(Z)) for part in parts))
-        Z = Z / gauge
-        lower = float(np.vdot(Z, W)) - float(sum(part.conjugate(Z) for part in parts))
-        kept = [W - np.sum(V[1:], axis=0), *V[1:]]
-        value = float(sum(part.value(v) for part, v in zip(parts, kept, strict=True)))
-        bound = max(bound, lower)
-        if best is None or value < best.value:
-            best = Decomposition(tuple(kept), Z, value)
-        if best.value - bound <= TOL * max(best.value, 0.0):
-            break
-        primal = float(np.linalg.norm(W - np.sum(V, axis=0)))
-        dual = rho * np.sqrt(change)
-        if iteration % 50 == 0 and iteration < LIMIT // 4 and primal > 0 and dual > 0:
-            ratio = (primal / size) / (dual / max(float(np.linalg.norm(Z)), 1e-300))
-            factor = float(np.clip(np.sqrt(ratio), 0.2, 5.0))
-            if factor > 2 or factor < 0.5:
+    zero = np.zeros_like(W)
+    # All of W in one component: right where the others are dearer everywhere, and an upper bound anyway.
+    alone = [tuple(W if j == i else zero for j in range(len(parts))) for i in range(len(parts))]
+    prices = [float(part.value(W)) for part in parts]
+    cheapest = int(np.argmin(prices))
+    value, pieces, n_iter = prices[cheapest], alone[cheapest], 0
+    gauge = max(float(part.gauge(W)) for part in parts)
+    dual, bound = zero, 0.0
+    if value == 0 or gauge == 0:
+        return Decomposition(pieces, dual, value, bound, n_iter)
+    floor = FLOOR * value
+    # The multiplier along W is of size |W| / gauge: at this step the first shrinkage takes a fair share of W.
+    rho = 1 / gauge
+    Y, anderson = np.stack(pieces), Anderson(MEMORY)
+    Z = W / gauge
+    for n_iter in range(LIMIT + 1):
+        V = np.stack([part.prox(y, 1 / rho) for part, y in zip(parts, Y, strict=True)])
+        if n_iter % CHECK == 0:
+            if n_iter:
+                Z = rho * np.mean(Y - V, axis=0)
+            Z = Z / max(1.0, *(float(part.gauge(Z)) for part in parts))
+            lower = float(np.vdot(Z, W)) - float(sum(float(part.conjugate(Z)) for part in parts))
+            if lower > bound:
+                bound, dual = lower, Z
+            kept = (W - V[1:].sum(0), *V[1:])
+            cost = float(sum(float(part.value(v)) for part, v in zip(parts, kept, strict=True)))
+            if cost < value:
+                value, pieces = cost, kept
+            if value - bound <= TOL * max(value, floor):
+                break
+        shift = (W - (2 * V - Y).sum(0)) / len(parts)
+        # W's share less the proximal point: where the reflections 2 V - Y, moved to add up to W, differ from V.
+        residual = V - Y + shift
+        if n_iter in RESCALE:
+            factor = _balance(residual.sum(0), Y - V, V)
+            if factor != 1.0:
                 rho *= factor
-                U = [u / factor for u in U]
-    assert best is not None
-    return best
+                Y, anderson = V + (Y - V) / factor, Anderson(MEMORY)
+                continue
+        Y = anderson.step(Y, Y + RELAX * residual)
+    return Decomposition(tuple(pieces), dual, value, bound, n_iter)
+
+
+def _balance(primal: np.ndarray, U: np.ndarray, V: np.ndarray) -> float:
+    """The factor by which to change the step: residuals relative to sizes should be alike."""
+    # A component may be small: the step must suit the smallest.
+    smallest = min((float(np.linalg.norm(v)) for v in V if v.any()), default=1.0)
+    dual = float(np.linalg.norm(U - U.mean(0))) * smallest
+    ratio = float(np.linalg.norm(primal)) * float(np.linalg.norm(U)) / dual if dual > 0 else np.inf
+    return float(np.clip(np.sqrt(ratio), 0.2, 5.0)) if ratio > FAR or ratio < 1 / FAR else 1.0
