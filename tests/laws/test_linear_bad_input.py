@@ -65,7 +65,7 @@ BAD: dict[str, tuple[tuple[Any, ...], str]] = {
     "X of one axis": ((X[:, 0], Y, TASKS), "Expected 2D array, got 1D array instead"),
     "huge y": ((X, Y * 1e200, TASKS), "y holds numbers whose squares overflow .*; give it other units"),
     "huge X": ((X * 1e160, Y, TASKS), "X holds numbers whose squares overflow"),
-    "sparse X": ((sparse.csr_array(X), Y, TASKS), "Sparse data was passed for X, but dense data is required"),
+    "NaN in sparse X": ((sparse.csr_array(np.where(X > 1, np.nan, X)), Y, TASKS), "contains NaN.*stored value"),
     "no rows": ((X[:0], Y[:0], TASKS[:0]), "Found array with 0 sample"),
     "no columns": ((X[:, :0], Y, TASKS), r"0 feature\(s\)"),
 }

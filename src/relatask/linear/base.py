@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,16 @@ from relatask.linear.design import as_float, as_weights, warn_about_labels
 from relatask.linear.fitting import fit_statistics
 from relatask.linear.multitask import MultiTaskEstimator
 from relatask.linear.path import Model, choose, open_strengths, predict_rows
+from relatask.linear.statistics import Statistics
+from relatask.linear.targets import target_scale, task_weights
 from relatask.notices import InputError
 from relatask.relations import Relation, strengths
 
 
 class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
     """Linear regression of several tasks. Abstract: `MultiTaskRegressor`, `PooledRegressor`."""
+
+    _takes_sparse: ClassVar[bool] = True
 
     @abstractmethod
     def _relation(self) -> Relation:
@@ -75,12 +79,12 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         labels = labels.reshape(-1) if predicted.ndim == 1 else labels
         if labels.shape != predicted.shape:
             raise InputError(f"y has shape {labels.shape}, but predictions have {predicted.shape}.")
-        weights = as_weights(sample_weight, len(labels))
+        weights = as_weights(sample_weight, len(labels), self.tasks_ if labels.ndim == 2 else None)
         weights = np.ones(len(labels)) if weights is None else weights
         codes = self._codes(tasks, len(labels))
         if codes is None:
             codes = np.broadcast_to(np.arange(labels.shape[1]), labels.shape).ravel()
-            weights = np.repeat(weights, labels.shape[1])
+            weights = np.broadcast_to(weights.reshape(len(labels), -1), labels.shape).ravel()
         error, spread = reading.squares(labels.ravel(), predicted.ravel(), codes, weights)
         return 1.0 - error / spread if spread > 0 else float("nan")
 
@@ -89,8 +93,9 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         X, tasks = reading.split_task_column(X, tasks, self.task_column)
         # What scikit-learn learns of X's columns is set on a stand-in first, and taken over when all went well.
         probe = reading.Probe()
-        X = reading.features(probe, X, reset=True)
-        layout, design = reading.design(X, y, tasks, sample_weight)
+        X = reading.features(probe, X, reset=True, missing=self._takes_blocks, sparse_too=True)
+        names = getattr(probe, "feature_names_in_", None)
+        layout, design = reading.design(X, y, tasks, sample_weight, names if self._takes_blocks else None)
         with np.errstate(over="ignore", invalid="ignore"):
             stats = design.statistics()
         reading.check_sums(stats)
@@ -98,11 +103,10 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         relation = self._relation()
         if not self._pooled:
             relation = relation.bind(design.tasks.tolist())
-        model = self._model()
+        model = self._model(stats, design.tasks)
         path = None
         if open_strengths(relation):
             relation, path = choose(design, stats, relation, model)
-        names = getattr(probe, "feature_names_in_", None)
         fitted = fit_statistics(stats, relation, model, names, getattr(self, "_end", None) if self.warm_start else None)
         solution = fitted.solution
         return {
@@ -112,6 +116,9 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
             "coef_": fitted.coef,
             "intercept_": fitted.intercept,
             "scale_": np.where(stats.spread > 0, stats.spread, 1.0),
+            "target_scale_": np.ones(stats.n_tasks) if model.target_scale is None else model.target_scale,
+            "absent_": stats.absent,
+            "fill_": fitted.fill,
             "tasks_": design.tasks,
             "n_labels_": stats.count,
             "objective_": solution.objective,
@@ -122,6 +129,8 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
             "path_": path,
         }
 
-    def _model(self) -> Model:
-        fit = Squared(self.weighting, self.intercept)  # type: ignore[arg-type]
-        return Model(fit, self.standardize, self._pooled, self.solver, self.tol, self.max_iter)
+    def _model(self, stats: Statistics, tasks: NDArray) -> Model:
+        weights = task_weights(getattr(self, "task_weight", None), tasks)
+        fit = Squared(self.weighting, self.intercept, None if weights is None else tuple(weights.tolist()))  # type: ignore[arg-type]
+        scale = target_scale(stats) if getattr(self, "scale_targets", False) else None
+        return Model(fit, self.standardize, self._pooled, self.solver, self.tol, self.max_iter, scale)

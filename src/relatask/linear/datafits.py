@@ -21,20 +21,24 @@ Intercept = Literal["free", "tied", "common", "none"]
 class Squared:
     """sum_k c_k sum_i s_i 1/2 (x_i w_k + b_k - y_i)^2, with c_k = 1, 1/n_k or t/N, and intercepts eliminated.
 
+    A task's own weight multiplies c_k last.
+
     ``intercept="tied"`` adds a constant column, so that the relation acts on the intercepts too; ``"common"``
     eliminates one intercept for all tasks, which couples them; ``"free"`` eliminates one a task.
     """
 
     weighting: Weighting = "sample"
     intercept: Intercept = "free"
+    task_weight: tuple[float, ...] | None = None
 
     def loss_weights(self, stats: Statistics) -> Array:
         """(t,) c_k."""
+        own = np.ones(stats.n_tasks) if self.task_weight is None else np.array(self.task_weight)
         if self.weighting == "sum":
-            return np.ones(stats.n_tasks)
+            return own
         if self.weighting == "task":
-            return np.divide(1.0, stats.weight, out=np.zeros(stats.n_tasks), where=stats.weight > 0)
-        return np.full(stats.n_tasks, stats.n_tasks / stats.weight.sum())
+            return np.divide(own, stats.weight, out=np.zeros(stats.n_tasks), where=stats.weight > 0)
+        return own * (stats.n_tasks / stats.weight.sum())
 
     def problem(self, stats: Statistics, center: Array) -> Problem:
         """The objective in W alone, for features measured from (d,) `center`."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear import statistics
+from relatask.linear.blocks import without
 from relatask.linear.forms import Array
 from relatask.linear.labels import encode_tasks, listed, object_array
 from relatask.linear.statistics import Statistics
@@ -23,18 +24,20 @@ class Design:
 
     Attributes
     ----------
-    X : (n, d) float32 or float64.
+    X : (n, d) float32 or float64, or CSR; what a task does not have at all (`absent`) is 0.
     y : (n,) for rows that each belong to a task, or (n, t) with NaN where a label is missing.
     codes : (n,) the task of each row, or None where tasks are columns.
     tasks : the t labels, in order.
-    weights : (n,) positive, or None.
+    weights : (n,) positive, or (n, t) >= 0 for columns, or None.
+    absent : (t, d) columns that a task does not have, or None.
     """
 
-    X: NDArray
+    X: Any
     y: Array
     codes: NDArray[np.intp] | None
     tasks: NDArray
     weights: Array | None
+    absent: NDArray[np.bool_] | None = None
 
     @property
     def n_tasks(self) -> int:
@@ -45,7 +48,8 @@ class Design:
         """One pass over the rows."""
         if self.codes is None:
             return statistics.columns(self.X, self.y, self.weights)
-        return statistics.grouped(self.X, self.y, self.codes, self.n_tasks, self.weights)
+        stats = statistics.grouped(self.X, self.y, self.codes, self.n_tasks, self.weights)
+        return stats if self.absent is None else without(stats, self.absent)
 
     def rows(self, index: NDArray[np.intp]) -> Design:
         """Some of the rows, the tasks unchanged."""
@@ -55,10 +59,11 @@ class Design:
             None if self.codes is None else self.codes[index],
             self.tasks,
             None if self.weights is None else self.weights[index],
+            self.absent,
         )
 
 
-def grouped_design(X: NDArray, y: Any, tasks: Any, sample_weight: Any) -> Design:
+def grouped_design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> Design:
     """Rows of several tasks, or of one where `tasks` is None; rows without a label or without weight are left out.
 
     Raises
@@ -82,7 +87,7 @@ def grouped_design(X: NDArray, y: Any, tasks: Any, sample_weight: Any) -> Design
     return Design(X, labels, codes, names, weights)
 
 
-def column_design(X: NDArray, Y: Any, names: Sequence[Hashable] | None, sample_weight: Any) -> Design:
+def column_design(X: Any, Y: Any, names: Sequence[Hashable] | None, sample_weight: Any) -> Design:
     """Tasks that are the columns of Y, NaN where a label is missing; rows without weight are left out.
 
     Raises
@@ -92,11 +97,15 @@ def column_design(X: NDArray, Y: Any, names: Sequence[Hashable] | None, sample_w
     """
     labels = as_float(Y, "y")
     same_length(X, labels, "y")
-    weights = as_weights(sample_weight, len(labels))
     tasks = np.arange(labels.shape[1]) if names is None else object_array(names)
     check_names(tasks, "y")
-    if weights is not None and not (weights > 0).all():
-        X, labels, weights = X[weights > 0], labels[weights > 0], weights[weights > 0]
+    weights = as_weights(sample_weight, len(labels), tasks)
+    if weights is not None and weights.ndim == 2:
+        labels[weights == 0] = np.nan
+    kept = None if weights is None else (weights > 0 if weights.ndim == 1 else (weights > 0).any(1))
+    if kept is not None and not kept.all():
+        assert weights is not None
+        X, labels, weights = X[kept], labels[kept], weights[kept]
     _check_labels(tasks, (~np.isnan(labels)).sum(0), grouped=True)
     return Design(X, labels, None, tasks, weights)
 
@@ -131,8 +140,8 @@ def with_nan(values: Any) -> Array:
     return np.asarray(values).astype(np.float64)
 
 
-def as_weights(values: Any, n: int) -> Array | None:
-    """Weights (n,), or None where all are 1.
+def as_weights(values: Any, n: int, tasks: NDArray | None = None) -> Array | None:
+    """Weights (n,), or with `tasks` (n, t) one per label, or None where all are 1.
 
     Raises
     ------
@@ -144,20 +153,29 @@ def as_weights(values: Any, n: int) -> Array | None:
     weights = as_float(values, "sample_weight")
     if weights.ndim == 0:
         weights = np.full(n, float(weights))
-    if weights.shape != (n,):
+    if weights.ndim == 2 and tasks is not None and len(tasks) > 1:
+        if weights.shape != (n, len(tasks)):
+            told = f"expected (n,) or ({n}, {len(tasks)}), one weight per row or per label"
+            raise InputError(f"sample_weight has shape {weights.shape}; {told}.")
+        if hasattr(values, "columns") and list(values.columns) != tasks.tolist():
+            told = f"the columns {listed(list(values.columns))}; expected the tasks in order, {listed(tasks.tolist())}"
+            raise InputError(f"sample_weight has {told}.")
+    elif weights.shape != (n,):
         raise InputError(f"sample_weight has shape {weights.shape}, but X has {n} rows; give one weight per row.")
     if np.isnan(weights).any() or (weights < 0).any():
         raise InputError("sample_weight holds NaN or a negative number; expected finite weights >= 0.")
     if not (weights > 0).any():
         raise InputError("sample_weight is zero everywhere; at least one row must count.")
+    if weights.ndim == 2 and (weights == weights[:, :1]).all():
+        weights = weights[:, 0]
     return None if (weights == 1).all() else weights
 
 
-def same_length(X: NDArray, y: Array, name: str) -> None:
+def same_length(X: Any, y: Array, name: str) -> None:
     """Raise InputError unless X and y have one row each."""
-    if len(X) != len(y):
+    if X.shape[0] != len(y):
         raise InputError(
-            f"X has {len(X)} rows, but {name} has {len(y)}; give one label, or one row of labels, per row."
+            f"X has {X.shape[0]} rows, but {name} has {len(y)}; give one label, or one row of labels, per row."
         )
 
 

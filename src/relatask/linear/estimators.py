@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from relatask.linear.base import LinearMultiTask
 from relatask.linear.multitask import chosen_relation
@@ -42,6 +46,15 @@ class MultiTaskRegressor(LinearMultiTask):
         Name of the column of a frame X that holds the tasks.
     warm_start : bool
         Begin where the last fit ended.
+    scale_targets : bool
+        Whether each task's labels are divided by their standard deviation (weighted, over training labels; 1 where
+        they are constant) before the relation acts, for targets of different units. Coefficients and intercepts are
+        in original units; `objective_` and the errors of `path_` are those of the scaled targets.
+    task_weight : mapping from labels to weights, or array (t,), optional
+        Weights > 0 that multiply the c_k last; tasks that a mapping does not name have weight 1.
+    missing_features : {"error", "block"}
+        "block": a column that is NaN in all rows of a task (tasks as groups of rows) is a feature that this task does
+        not have; its data say nothing of that coefficient, and only the relation does.
 
     Attributes
     ----------
@@ -65,6 +78,12 @@ class MultiTaskRegressor(LinearMultiTask):
         Strengths tried and their errors, where one was "auto".
     scale_ : array (d,)
         Standard deviations of the columns over all rows that have a label, 1 where one is constant.
+    target_scale_ : array (t,)
+        Standard deviations of the tasks' labels with ``scale_targets=True``, else ones.
+    absent_ : array (t, d) of bool, or None
+        Features that a task does not have.
+    fill_ : array (d,)
+        What an absent feature is taken to be: the origin that features are measured from.
     n_labels_ : array (t,)
         Observed labels.
     n_features_in_, feature_names_in_ : int, array (d,)
@@ -107,8 +126,14 @@ class MultiTaskRegressor(LinearMultiTask):
         max_iter: int = 10_000,
         task_column: Hashable | None = None,
         warm_start: bool = False,
+        scale_targets: bool = False,
+        task_weight: Mapping[Any, float] | ArrayLike | None = None,
+        missing_features: str = "error",
     ) -> None:
         self.relation = relation
+        self.scale_targets = scale_targets
+        self.task_weight = task_weight
+        self.missing_features = missing_features
         self.weighting = weighting
         self.intercept = intercept
         self.standardize = standardize
@@ -124,6 +149,13 @@ class MultiTaskRegressor(LinearMultiTask):
     @property
     def _pooled(self) -> bool:
         return False
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.missing_features not in ("error", "block"):
+            raise InputError(f"missing_features={self.missing_features!r} is unknown; expected 'error' or 'block'.")
+        if not isinstance(self.scale_targets, bool | np.bool_):
+            raise InputError(f"scale_targets={self.scale_targets!r} is not usable; expected True or False.")
 
 
 class PooledRegressor(LinearMultiTask):

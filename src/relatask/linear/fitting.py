@@ -40,12 +40,16 @@ class End:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Coefficients (t, d) and intercepts (t,) in original units, the solution, and where it ended."""
+    """Coefficients (t, d) and intercepts (t,) in original units, the solution, and where it ended.
+
+    `fill` (d,) is what a feature is taken to be in rows of a task that lacks it.
+    """
 
     coef: Array
     intercept: Array
     solution: Solution
     end: End
+    fill: Array
 
 
 def fit_statistics(
@@ -77,7 +81,7 @@ def fit_statistics(
     start = end.start if end is not None and (end.columns, end.shape, end.kinds) == here else None
     solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
     if solution.residual > model.tol:
-        _tell_unconverged(solution, model.tol)
+        tell_unconverged(solution, model.tol)
     if not model.standardize:
         _tell_scales(stats.spread)
     loose = open_columns(stats, problem, relation, model.datafit)
@@ -86,10 +90,11 @@ def fit_statistics(
     W = np.zeros(problem.shape)
     W[:, columns] = solution.W
     coef, intercept = model.coefficients(scaled, center, scale, W)
-    return Fitted(coef, intercept, solution, End(*here, state))
+    return Fitted(coef, intercept, solution, End(*here, state), model.fill(scaled, center, scale))
 
 
-def _tell_unconverged(solution: Solution, tol: float) -> None:
+def tell_unconverged(solution: Solution, tol: float) -> None:
+    """RT015 for a solution that is not as near as `tol`."""
     kind = "duality gap" if solution.certified else "gradient norm"
     iterations = f"{solution.n_iter} iteration{'s' if solution.n_iter != 1 else ''}"
     told = (

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from relatask.linear import reading, saving
+from relatask.linear.blocks import filled
 from relatask.linear.forms import Array
 from relatask.linear.labels import known_codes, listed
 from relatask.linear.nested import nested, resolved
@@ -33,6 +34,7 @@ class MultiTaskEstimator(BaseEstimator):
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"tasks": True}
     __metadata_request__predict: ClassVar[dict[str, bool]] = {"tasks": True}
     __metadata_request__score: ClassVar[dict[str, bool]] = {"tasks": True}
+    _takes_sparse: ClassVar[bool] = False
 
     weighting: str
     intercept: str
@@ -53,6 +55,8 @@ class MultiTaskEstimator(BaseEstimator):
     relation_: Relation
     strengths_: dict[str, float]
     path_: Path | None
+    absent_: NDArray | None
+    fill_: Array
     _fit_layout: str
     """How labels came: "one" task, "groups" of rows, or "columns" of y."""
 
@@ -66,13 +70,14 @@ class MultiTaskEstimator(BaseEstimator):
         Parameters
         ----------
         X : (n, d)
-            Features: array, or pandas or polars frame. No NaN, no infinity.
+            Features: array, or pandas or polars frame. No NaN, no infinity. Regressors take scipy's sparse matrices
+            and arrays too, and never make them dense.
         y : (n,) or (n, t)
             Labels; NaN where one is missing. Two-dimensional y: a task a column.
         tasks : (n,), optional
             The task of each row, any labels; with y (n,) only. Without it, y (n,) is one task.
-        sample_weight : (n,), optional
-            Weights >= 0 of the rows.
+        sample_weight : (n,) or (n, t), optional
+            Weights >= 0 of the rows; with y (n, t) also one per label. A label of weight 0 is not seen.
 
         Returns
         -------
@@ -151,14 +156,22 @@ class MultiTaskEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
+        tags.input_tags.sparse = self._takes_sparse
+        tags.input_tags.allow_nan = self._takes_blocks
         return tags
 
     def _rows(self, X: Any, tasks: Any) -> tuple[Any, NDArray[np.intp] | None]:
         """What predict was given: features, and the task of each row, None where every row is for all tasks."""
         check_is_fitted(self)
         X, tasks = reading.split_task_column(X, tasks, self.task_column)
-        X = reading.features(self, X, reset=False)
-        return X, self._codes(tasks, X.shape[0])
+        X = reading.features(self, X, reset=False, missing=self._takes_blocks, sparse_too=self._takes_sparse)
+        codes = self._codes(tasks, X.shape[0])
+        return filled(X, codes, self.absent_, self.fill_, self.tasks_) if self._takes_blocks else X, codes
+
+    @property
+    def _takes_blocks(self) -> bool:
+        """Whether a task may lack features."""
+        return getattr(self, "missing_features", "error") == "block"
 
     def _codes(self, tasks: Any, n: int) -> NDArray[np.intp] | None:
         """The task of each of n rows; None where every row is for all tasks."""

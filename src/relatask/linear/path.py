@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from relatask.linear.blocks import measured_from
 from relatask.linear.datafits import Squared, pooled
 from relatask.linear.design import Design
 from relatask.linear.forms import Array
@@ -19,7 +23,9 @@ from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
+from relatask.linear.sparse_rows import sparse_fingerprints, sparse_row_products
 from relatask.linear.statistics import Statistics
+from relatask.linear.targets import divided_targets
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import Relation, split, strengths, with_parameters
 
@@ -42,13 +48,17 @@ class Model:
     solver: str
     tol: float
     max_iter: int
+    target_scale: Array | None = None
 
     def prepare(self, stats: Statistics) -> tuple[Statistics, Array, Array, Problem]:
         """Scaled statistics, the center and the scale (d,) of the columns, and the problem."""
+        stats = stats if self.target_scale is None else divided_targets(stats, self.target_scale)
         d = stats.n_features
         scale = np.where(stats.spread > 0, stats.spread, 1.0) if self.standardize else np.ones(d)
         scaled = stats.scaled(scale)
         center = scaled.center if self.standardize and self.datafit.intercept in ("tied", "common") else np.zeros(d)
+        # A feature that a task lacks is where the others are measured from, and says nothing.
+        scaled = measured_from(scaled, scaled.center if self.datafit.intercept == "free" else center)
         problem = self.datafit.problem(scaled, center)
         return scaled, center, scale, pooled(problem) if self.pooled else problem
 
@@ -57,7 +67,13 @@ class Model:
         if self.pooled:
             W = np.repeat(W, stats.n_tasks, axis=0)
         coef, intercept = self.datafit.intercepts(stats, center, W)
+        if self.target_scale is not None:
+            return coef / scale * self.target_scale[:, None], intercept * self.target_scale
         return coef / scale, intercept
+
+    def fill(self, stats: Statistics, center: Array, scale: Array) -> Array:
+        """(d,) what a feature is taken to be in rows of tasks that lack it; `stats` are the scaled ones."""
+        return (stats.center if self.datafit.intercept == "free" else center) * scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +120,44 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
     relation : with numbers.
     path : what was tried.
     """
+    problem = model.prepare(stats)[3]
+    curvature = float(problem.forms.diagonal().mean()) or 1.0
+
+    def fold_errors(
+        train: Design, test: Design, names: Sequence[str], candidates: Sequence[tuple[float, ...]]
+    ) -> tuple[Array, float]:
+        return _fold_errors(train, test, relation, names, candidates, model)
+
+    reach = partial(reach_of, correlations=[problem.cross], curvature=curvature)
+    return cross_validated(design, stats.count, relation, reach, fold_errors, seed)
+
+
+FoldErrors = Callable[[Design, Design, Sequence[str], Sequence[tuple[float, ...]]], tuple[Array, float]]
+"""Training rows, held-out rows, names and values of strengths -> errors, one per candidate, and the labels' weight."""
+
+
+def cross_validated(
+    design: Design,
+    count: NDArray[np.intp],
+    relation: Relation,
+    reach: Callable[[Relation, str], tuple[float, float]],
+    fold_errors: FoldErrors,
+    seed: int = 0,
+) -> tuple[Relation, Path]:
+    """Fill the relation's open strengths: a grid over their reach, folds within tasks, the least error.
+
+    `count` holds each task's labels; `reach` gives the lowest and highest value of a strength of a part.
+    """
     names = open_strengths(relation)
     if len(names) > 2:
         raise InputError(f"{len(names)} strengths are 'auto' ({', '.join(names)}); at most two can be chosen at once.")
-    problem = model.prepare(stats)[3]
-    grids = [_grid(relation, name, problem, GRID if len(names) == 1 else GRID_OF_TWO) for name in names]
+    points = GRID if len(names) == 1 else GRID_OF_TWO
+    grids = []
+    for name in names:
+        part_name, _, field = name.rpartition("__")
+        part: Relation = relation.part(part_name) if part_name else relation  # type: ignore[attr-defined]
+        low, high = reach(part, field)
+        grids.append(np.geomspace(low, high, points).tolist())
     candidates = list(itertools.product(*grids))
     sse, total = np.zeros(len(candidates)), 0.0
     left_out = np.zeros(design.n_tasks, dtype=bool)
@@ -117,16 +166,16 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
         absent = ~_trained(train)
         left_out |= absent
         test = _without(design.rows(np.flatnonzero(held_out)), absent)
-        if not len(test.X):
+        if not test.X.shape[0]:
             continue
-        errors, weight = _fold_errors(train, test, relation, names, candidates, model)
+        errors, weight = fold_errors(train, test, names, candidates)
         sse += errors
         total += weight
     # A task of one label was named already.
-    if (left_out & (stats.count > 1)).any():
-        few = listed(design.tasks[left_out & (stats.count > 1)].tolist())
+    if (left_out & (count > 1)).any():
+        few = listed(design.tasks[left_out & (count > 1)].tolist())
         told = f"tasks {few} have all their labels in one fold, and were left out of it when the strength was chosen."
-        warnings.warn(RelataskWarning(told, code="RT005"), stacklevel=5)
+        warnings.warn(RelataskWarning(told, code="RT005"), stacklevel=6)
     if total == 0:
         # One row a task: nothing can be held out, and the strongest relation is the safe choice.
         errors, best = np.full(len(candidates), np.nan), len(candidates) - 1
@@ -136,6 +185,12 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
         best = int(np.flatnonzero(errors <= errors.min() * (1 + 1e-12))[-1])
     chosen = dict(zip(names, candidates[best], strict=True))
     return with_parameters(relation, **chosen), Path(names, np.array(candidates), errors, best)
+
+
+def reach_of(part: Relation, name: str, correlations: Sequence[Array], curvature: float) -> tuple[float, float]:
+    """The reach of a strength that suits all of several correlations (t, d): one, or one for each class."""
+    reaches = [part.reach(name, Z, curvature) for Z in correlations]
+    return max(low for low, _ in reaches), max(high for _, high in reaches)
 
 
 def within_task_folds(design: Design, folds: int, seed: int) -> list[NDArray[np.bool_]]:
@@ -161,8 +216,10 @@ def within_task_folds(design: Design, folds: int, seed: int) -> list[NDArray[np.
 def _fingerprints(design: Design, seed: int) -> NDArray[np.uint64]:
     """(n,) pseudo-random numbers, equal for equal rows of X and y."""
     rng = np.random.default_rng(seed)
-    out = np.zeros(len(design.X), dtype=np.uint64)
-    for values in (design.X, design.y):
+    out = np.zeros(len(design.y), dtype=np.uint64)
+    if sparse.issparse(design.X):
+        out = sparse_fingerprints(design.X, rng)
+    for values in (design.y,) if sparse.issparse(design.X) else (design.X, design.y):
         for column in values.reshape(len(out), -1).T:
             # -0.0 becomes 0.0, and every NaN the same one.
             plain = np.where(np.isnan(column), np.nan, column + 0.0).astype(np.float64)
@@ -206,31 +263,31 @@ def _fold_errors(
 ) -> tuple[Array, float]:
     """Sums of squared errors on the held-out labels, one per candidate, and the labels' weight."""
     stats, center, scale, problem = model.prepare(train.statistics())
-    weights = np.ones(len(test.X)) if test.weights is None else test.weights
+    weights = np.ones(len(test.y)) if test.weights is None else test.weights
+    weights = weights[:, None] if test.codes is None and weights.ndim == 1 else weights
+    weights = np.where(np.isnan(test.y), 0.0, weights)
+    y = np.where(np.isnan(test.y), 0.0, test.y)
+    # Errors are in units of the targets as they are fitted.
+    unit = np.ones(1) if model.target_scale is None else model.target_scale
+    unit = unit if test.codes is None else np.broadcast_to(unit, test.n_tasks)[test.codes]
+    X = test.X
+    if test.absent is not None and test.codes is not None:
+        X = np.where(test.absent[test.codes], model.fill(stats, center, scale), X)
     errors = np.empty(len(candidates))
     for m, W in enumerate(solve_path(problem, relation, names, candidates, model)):
         coef, intercept = model.coefficients(stats, center, scale, W)
-        residual = test.y - predict_rows(test.X, test.codes, coef, intercept)
-        square = np.square(residual) if residual.ndim == 1 else np.nansum(np.square(residual), axis=1)
-        errors[m] = weights @ square
-    observed = np.ones(len(test.X)) if test.codes is not None else (~np.isnan(test.y)).sum(1)
-    return errors, float(weights @ observed)
+        residual = (y - predict_rows(X, test.codes, coef, intercept)) / unit
+        errors[m] = np.vdot(weights, np.square(residual))
+    return errors, float(weights.sum())
 
 
-def predict_rows(X: NDArray, codes: NDArray[np.intp] | None, coef: Array, intercept: Array) -> Array:
+def predict_rows(X: Any, codes: NDArray[np.intp] | None, coef: Array, intercept: Array) -> Array:
     """Predictions (n,) of each row's own task, or (n, t) of all tasks where `codes` is None."""
     if codes is None:
-        return X @ coef.T + intercept
+        return np.asarray(X @ coef.T + intercept)
+    if sparse.issparse(X):
+        return sparse_row_products(X, coef, codes) + intercept[codes]
     return np.einsum("nd,nd->n", X, coef[codes]) + intercept[codes]
-
-
-def _grid(relation: Relation, name: str, problem: Problem, points: int) -> list[float]:
-    """Ascending strengths for one part."""
-    part_name, _, field = name.rpartition("__")
-    part: Relation = relation.part(part_name) if part_name else relation  # type: ignore[attr-defined]
-    curvature = float(problem.forms.diagonal().mean()) or 1.0
-    low, high = part.reach(field, problem.cross, curvature)
-    return np.geomspace(low, high, points).tolist()
 
 
 def _trained(train: Design) -> NDArray[np.bool_]:
@@ -245,7 +302,7 @@ def _without(test: Design, absent: NDArray[np.bool_]) -> Design:
     if not absent.any():
         return test
     if test.codes is None:
-        return Design(test.X, np.where(absent, np.nan, test.y), None, test.tasks, test.weights)
+        return replace(test, y=np.where(absent, np.nan, test.y))
     return test.rows(np.flatnonzero(~absent[test.codes]))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import validate_data
 
+from relatask.linear.blocks import with_blocks
 from relatask.linear.design import Design, as_float, check_names, column_design, grouped_design, with_nan
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
@@ -27,8 +28,8 @@ class Probe(BaseEstimator):
     """Stands in for an estimator while scikit-learn looks at X, so that a fit that fails leaves no trace."""
 
 
-def features(owner: Any, X: Any, *, reset: bool) -> NDArray:
-    """Give X (n, d) as float32 or float64, checked by scikit-learn and in our words.
+def features(owner: Any, X: Any, *, reset: bool, missing: bool = False, sparse_too: bool = False) -> Any:
+    """Give X (n, d) as float32 or float64, or CSR where it is sparse, checked by scikit-learn and in our words.
 
     Parameters
     ----------
@@ -38,18 +39,33 @@ def features(owner: Any, X: Any, *, reset: bool) -> NDArray:
         What was passed.
     reset : bool
         Whether this is fit.
+    missing : bool
+        Whether NaN may stand in dense X.
+    sparse_too : bool
+        Whether X may be sparse.
 
     Raises
     ------
     InputError
-        For NaN, infinity, sparse X, columns that are not numbers, of one name, other ones than in fit.
+        For NaN, infinity, sparse X where it may not be, columns that are not numbers, of one name, other ones than
+        in fit.
     """
     if hasattr(X, "columns"):
         check_names(X.columns, "X")
-    if sparse.issparse(X):
+    if sparse.issparse(X) and not sparse_too:
         raise InputError("Sparse data was passed for X, but dense data is required; use X.toarray().")
+    finite: Any = "allow-nan" if missing and not sparse.issparse(X) else True
     try:
-        return validate_data(owner, X, reset=reset, dtype=(np.float64, np.float32), ensure_min_samples=1)
+        checked = validate_data(
+            owner,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+            ensure_min_samples=1,
+            ensure_all_finite=finite,
+        )
+        return canonical(checked) if sparse.issparse(checked) else checked
     except ValueError as error:
         raise InputError(_explained(X, str(error))) from error
     except TypeError as error:
@@ -59,6 +75,15 @@ def features(owner: Any, X: Any, *, reset: bool) -> NDArray:
         raise InputError(
             f"X does not convert to float{_not_numbers(X)}: {reason}. Encode such columns first."
         ) from error
+
+
+def canonical(X: Any) -> Any:
+    """CSR with sorted columns and each place once, what was passed left as it is."""
+    out = sparse.csr_array(X)
+    if not out.has_canonical_format:
+        out = out.copy() if np.shares_memory(out.data, X.data) else out
+        out.sum_duplicates()
+    return out
 
 
 def check_sums(stats: Statistics) -> None:
@@ -89,14 +114,20 @@ def split_task_column(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, A
     return X[[c for c in columns if c != name]], X[name] if tasks is None else tasks
 
 
-def design(X: NDArray, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Design]:
+def design(X: Any, y: Any, tasks: Any, sample_weight: Any, names: NDArray | None = None) -> tuple[str, Design]:
     """Rows of "one" task, of "groups", or with a task a column ("columns").
 
     Raises
     ------
     InputError
-        For labels that cannot be used, or whose shape does not go with tasks.
+        For labels that cannot be used, or whose shape does not go with tasks; for NaN in X (d columns, of these
+        `names`) that is not all that a task has of a column.
     """
+    layout, found = _design(X, y, tasks, sample_weight)
+    return layout, found if sparse.issparse(X) else with_blocks(found, layout, names)
+
+
+def _design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Design]:
     if y is None:
         raise InputError("requires y to be passed, but the target y is None.")
     names = list(y.columns) if hasattr(y, "columns") else None
@@ -109,7 +140,7 @@ def design(X: NDArray, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Des
         raise InputError(f"y has shape {shape} and tasks are given too; pass y (n,) with tasks, or y (n, t) without.")
     if len(shape) == 2 and names is None:
         told = "A column-vector y was passed when a 1d array was expected; it is read as (n,)."
-        warnings.warn(DataConversionWarning(told), stacklevel=5)
+        warnings.warn(DataConversionWarning(told), stacklevel=6)
     return "one" if tasks is None else "groups", grouped_design(X, y, tasks, sample_weight)
 
 
@@ -146,13 +177,19 @@ def _explained(X: Any, message: str) -> str:
     message = message.split("\n")[0].rstrip() if "does not accept missing values" in message else message.rstrip()
     if "contains NaN" in message or "contains infinity" in message:
         place = _first_bad(X)
-        return f"{message.rstrip('.')}{place}. Impute or drop such values first; only labels (y) may be missing."
+        return (
+            f"{message.rstrip('.')}{place}. Impute or drop such values first; only labels (y) may be missing, and "
+            f"columns that a whole task lacks (missing_features='block')."
+        )
     if "could not convert" in message or ("dtype" in message and hasattr(X, "columns")):
         return f"X does not convert to float: {message.rstrip('.')}{_not_numbers(X)}. Encode such columns first."
     return message
 
 
 def _first_bad(X: Any) -> str:
+    if sparse.issparse(X):
+        stored = int((~np.isfinite(cast(Any, X).tocsr().data)).sum())
+        return f" ({stored} stored value{'s' if stored > 1 else ''})"
     values = with_nan(X)
     if values.ndim != 2:
         return ""

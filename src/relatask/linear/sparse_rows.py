@@ -186,3 +186,39 @@ class SparseRows:
     def _padded(block: Any, m: int, d: int) -> Any:
         start = np.concatenate([block.indptr, np.full(m - block.shape[0], block.indptr[-1])])
         return sparse.csr_array((block.data, block.indices, start), shape=(m, d))
+
+
+def sparse_row_products(X: Any, W: Array, codes: NDArray[np.intp]) -> Array:
+    """(n,) products of each CSR row of X (n, d) with its own row of W (t, d)."""
+    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    return np.bincount(row, X.data * W[codes[row], X.indices], minlength=X.shape[0]).astype(np.float64)
+
+
+def sparse_fingerprints(X: Any, rng: np.random.Generator) -> NDArray[np.uint64]:
+    """(n,) the numbers that columns of dense X would be mixed into, one after another, from 0.
+
+    A zero leaves x ^ (x >> 29) to be taken only, which four times over is x again: gaps count modulo four.
+    """
+    n, d = X.shape
+    factor = rng.integers(2**64, size=d, dtype=np.uint64) | np.uint64(1)
+    # -0.0 becomes 0.0.
+    terms = (X.data + 0.0).astype(np.float64).view(np.uint64) * factor[X.indices]
+    out, last = np.zeros(n, dtype=np.uint64), np.full(n, -1)
+    entries = np.diff(X.indptr)
+    for place in range(int(entries.max(initial=0))):
+        rows = np.flatnonzero(entries > place)
+        at = X.indptr[rows] + place
+        column = X.indices[at]
+        out[rows] = _mixed(_mixed_times(out[rows], column - last[rows] - 1) + terms[at])
+        last[rows] = column
+    return _mixed_times(out, d - 1 - last)
+
+
+def _mixed_times(values: NDArray[np.uint64], times: NDArray[np.integer]) -> NDArray[np.uint64]:
+    for step in range(3):
+        values = np.where(times % 4 > step, _mixed(values), values)
+    return values
+
+
+def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return values ^ (values >> np.uint64(29))
