@@ -1,4 +1,4 @@
-"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory] [shared_x] [own_x] [scale]`."""
+"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory] [shared_x] [own_x] [scale] [logistic]`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import memory, own_x, paths, scale, school, shared_x
+from benchmarks.linear import logistic, memory, own_x, paths, scale, school, shared_x
 
 ROOMS = {
     "school": school.report,
@@ -17,6 +17,7 @@ ROOMS = {
     "shared_x": shared_x.report,
     "own_x": own_x.report,
     "scale": scale.report,
+    "logistic": logistic.report,
 }
 
 

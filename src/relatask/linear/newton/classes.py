@@ -94,30 +94,31 @@ class ClassTerm:
                     mixed[rows.tasks, a, :, b] = mixed[rows.tasks, b, :, a] = sums
                     w[rows.tasks, a, b] = w[rows.tasks, b, a] = weight.sum(1)
         size = n_classes * q
-        grams, mixed = grams.reshape(t, size, size), mixed.reshape(t, size, n_classes)
+        H: Array = grams.reshape(t, size, size)
+        M: Array = mixed.reshape(t, size, n_classes)
         every = np.arange(t)
         if self.mode == "none":
-            return Local(_forms(every, grams), None, slopes.W, lambda D: np.zeros((t, n_classes)))
+            return Local(_forms(every, H), None, slopes.W, lambda D: np.zeros((t, n_classes)))
         loose = np.where(self.held, 0.0, 1.0)
-        mixed, slope = mixed * loose[:, None, :], slopes.b * loose
+        M, slope = M * loose[:, None, :], slopes.b * loose
         w = w * loose[:, :, None] * loose[:, None, :]
         if self.mode == "common":
             every_w, pull = w.sum(0), slope.sum(0)
             inverse = np.linalg.pinv(every_w, rcond=RANK, hermitian=True)
 
             def together(D: Array) -> Array:
-                step = -inverse @ (pull + np.einsum("td,tdc->c", D, mixed))
+                step = -inverse @ (pull + np.einsum("td,tdc->c", D, M))
                 return np.repeat(step[None], t, axis=0)
 
-            return Local(_forms(every, grams), None, slopes.W, together, (mixed, every_w, pull))
+            return Local(_forms(every, H), None, slopes.W, together, (M, every_w, pull))
         inverses = np.linalg.pinv(w, rcond=RANK, hermitian=True)
-        followed = mixed @ inverses
-        grams -= followed @ mixed.swapaxes(1, 2)
+        followed = M @ inverses
+        H = H - followed @ M.swapaxes(1, 2)
 
         def own(D: Array) -> Array:
             return -np.einsum("tab,tb->ta", inverses, slope) - np.einsum("td,tdc->tc", D, followed)
 
-        return Local(_forms(every, grams), None, slopes.W - np.einsum("tdc,tc->td", followed, slope), own)
+        return Local(_forms(every, H), None, slopes.W - np.einsum("tdc,tc->td", followed, slope), own)
 
     def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
         """Points along a direction."""

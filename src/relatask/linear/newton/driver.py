@@ -12,7 +12,7 @@ import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.newton.local import DataTerm, Local, Point, Slopes
-from relatask.linear.newton.penalty import Penalty, guessed, penalty
+from relatask.linear.newton.penalty import Penalty, Pieces, guessed, penalty
 from relatask.linear.newton.search import LOOSE, TIGHT, Progress, between, damped, promised, search
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers import solve
@@ -22,7 +22,7 @@ from relatask.relations import Relation
 
 INNER = 1e-5
 """A linear system is solved to this, times the solver's own margin: the next step mends what is left."""
-INNER_ITERATIONS = 10_000
+INNER_ITERATIONS, NORM_ITERATIONS = 10_000, 1_000
 RANK = 1e-10
 """Eigenvalues below this share of the largest are none."""
 ZERO = 1e-11
@@ -127,7 +127,7 @@ class _Quadratic:
             left = 0.0 if local.common else float(np.linalg.norm(problem.gradient(D) + self.part.pull(D)))
             # Where there is no curvature to go by, the system has no solution: the majorant has some everywhere.
             flat = left > FLAT * float(np.linalg.norm(problem.cross)) and damp < 1.0
-            after = None if flat else search(self.data, self.part, now, slopes, D, e, lambda a, D=D: ())
+            after = None if flat else search(self.data, self.part, now, slopes, D, e, _no_pieces)
             if after is not None:
                 break
             if damp == 1.0:
@@ -186,7 +186,7 @@ class _Norms:
                 self.relation,
                 solver=self.solver,
                 tol=inner_tol,
-                max_iter=INNER_ITERATIONS,
+                max_iter=NORM_ITERATIONS,
                 start=now.inner,
             )
             if damp == 0:
@@ -232,3 +232,8 @@ def _begin(data: DataTerm, part: Penalty, zero: Point, start: tuple[Array, Array
     pieces = part.pieces(point.W)
     value = point.value + part.value(point.W, pieces)
     return Progress(point, pieces, value, start[2]) if value <= now.value else now
+
+
+def _no_pieces(alpha: float) -> Pieces:
+    """A quadratic relation has no components."""
+    return ()

@@ -29,7 +29,7 @@ class PerClass(Proximal):
 
     def value(self, W: Array) -> Array:
         """Give the sum."""
-        return np.float64(sum(float(self.part.value(own)) for own in self._classes(W)))
+        return np.asarray(sum(float(self.part.value(own)) for own in self._classes(W)))
 
     def prox(self, W: Array, step: float) -> Array:
         """Give each class's prox."""
@@ -37,11 +37,11 @@ class PerClass(Proximal):
 
     def gauge(self, Z: Array) -> Array:
         """Give the largest of the classes' gauges."""
-        return np.float64(max(float(self.part.gauge(own)) for own in self._classes(Z)))
+        return np.asarray(max(float(self.part.gauge(own)) for own in self._classes(Z)))
 
     def conjugate(self, Z: Array) -> Array:
         """Give the sum of the classes' conjugates."""
-        return np.float64(sum(float(self.part.conjugate(own)) for own in self._classes(Z)))
+        return np.asarray(sum(float(self.part.conjugate(own)) for own in self._classes(Z)))
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:

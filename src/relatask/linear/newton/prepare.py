@@ -147,7 +147,7 @@ def row_term(shape: Prepared, loss: Loss | ByTask) -> RowTerm:
     return RowTerm(tuple(blocks), shape.shape, Intercepts(mode, known), start)
 
 
-def widened(loss: Loss | ByTask, shape: Prepared) -> list[Loss | ByTask]:
+def widened(loss: Loss | ByTask, shape: Prepared) -> list[ByTask]:
     """Huber losses of larger delta, from the labels' own size down, where delta is far below it: a way for Newton.
 
     A loss that is linear nearly everywhere has no curvature to go by.
@@ -207,7 +207,8 @@ def _placed(block: Rows, scale: Array, origin: Array, own: bool, tied: bool) -> 
         x -= origin[0]
     else:
         x -= origin[block.tasks][:, None, :]
-    x[~(block.s > 0).any(0)[None] if len(x) == 1 else block.s == 0] = 0.0
+    seen = block.s > 0
+    x[~seen.any(axis=0, keepdims=True) if len(x) == 1 else ~seen] = 0.0
     if tied:
         x = np.concatenate([x, np.ones((*x.shape[:2], 1))], axis=2)
     return Rows(block.tasks, x, block.y, block.s)

@@ -16,7 +16,7 @@ ARMIJO = 1e-4
 HALVINGS = 40
 SLACK = 1e-14
 """A rise of the objective by this share of it is rounding."""
-LOOSE, TIGHT = 1e-3, 1e-12
+LOOSE, TIGHT = 1e-3, 1e-11
 """Relative gaps to which inner problems are solved, at most and at least."""
 
 
