@@ -166,8 +166,7 @@ def compress(forms: Forms, cross: Array, yy: Array, count: Array) -> tuple[Rows,
 
 def total_form(r: Rows) -> Array:
     """(q, q) sum of the tasks' forms."""
-    flat = r.fixed.reshape(-1, r.fixed.shape[2])
-    return (len(r.tasks) // len(r.fixed)) * (flat.T @ flat)
+    return (len(r.tasks) // len(r.fixed)) * _gram(r.fixed, r.fixed)
 
 
 def seen_basis(total: Array, count: float) -> Array:
@@ -203,7 +202,8 @@ def _inverse_roots(rows: Array, root: Array, weight: Array | None) -> tuple[Arra
 
 def _gram(a: Array, b: Array) -> Array:
     """sum_k a_k' b_k of (k, p, .) arrays."""
-    return a.reshape(-1, a.shape[2]).T @ b.reshape(-1, b.shape[2])
+    n = a.shape[0] * a.shape[1]
+    return a.reshape(n, a.shape[2]).T @ b.reshape(n, b.shape[2])
 
 
 def _noise_gradient(r: Rows, weight: Array, half: Array, residual: Array, spread: Array | None, level: float) -> Array:

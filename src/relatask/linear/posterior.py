@@ -23,7 +23,9 @@ class Uncertainty:
 
     A row x has coordinates z: x / scale less `origin` (t + 1, d), the last one for new tasks, and 1 where `last`; of
     these, those of `columns`. With a = z `effects` and b = z `fixed`, in task k:
-    ``var = |a|^2 - |half_k a|^2 + |inverse_root (b - mean_k' half_k a)|^2 + noise_k``.
+    ``var = |a|^2 - |half_k a|^2 + |inverse_root (b - mean_k' half_k a)|^2 + noise_k``. These are the mixed model's
+    prediction error variances: m is not taken for known, S and the noise are. Intervals made of them cover on average
+    over tasks, not for each, and a little less than they say where S is learned from few tasks of few rows.
 
     Attributes
     ----------

@@ -198,16 +198,12 @@ def _setting(
         shape = Shape(kind, np.sqrt(count / seen), groups)
     rows = []
     for block in moments.rows:
-        in_mean = _times(block.fixed, fixed)
-        rows.append(replace(block, fixed=in_mean, random=in_mean if random is fixed else _times(block.random, random)))
+        in_mean = block.fixed @ fixed
+        rows.append(replace(block, fixed=in_mean, random=in_mean if random is fixed else block.random @ random))
     # fixed' total fixed = count I.
     log_volume = fixed.shape[1] * float(np.log(count))
     marginal = Marginal(tuple(rows), n_tasks, relation.method == "reml", log_volume)
     return shape, fixed, random, marginal
-
-
-def _times(rows: Array, basis: Array) -> Array:
-    return (rows.reshape(-1, rows.shape[2]) @ basis).reshape(*rows.shape[:2], basis.shape[1])
 
 
 def _reported(
