@@ -14,7 +14,7 @@ from relatask.linear.forms import Array, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.shifted import some_tasks
 from relatask.linear.solvers.family import Family
-from relatask.linear.solvers.preconditioners import NULL, Operator, block_jacobi, large_eigenvalues, spectral
+from relatask.linear.solvers.preconditioners import NULL, Operator, block_jacobi, large_eigenvalues, projected, spectral
 from relatask.notices import RelataskWarning
 from relatask.relations.precision import Precision
 
@@ -151,14 +151,17 @@ def _pieces(basis: Array) -> Iterator[NDArray[np.intp]]:
 def _seen(problem: Problem, basis: Array) -> Array:
     """(U x I)' H (U x I), (q d, q d), for U (t, q)."""
     q, d = basis.shape[1], problem.forms.n_features
-    seen = np.zeros((q, d, q, d))
-    for a in range(q):
-        for b in range(a, q):
-            seen[a, :, b] = seen[b, :, a] = _combined(problem.forms, basis[:, a] * basis[:, b])
+    if q > 1 and all(b.gram is not None and not b.shared for b in problem.forms.buckets):
+        matrix = projected(basis, ((b.tasks, b.dense()) for b in problem.forms.buckets))
+    else:
+        seen = np.zeros((q, d, q, d))
+        for a in range(q):
+            for b in range(a, q):
+                seen[a, :, b] = seen[b, :, a] = _combined(problem.forms, basis[:, a] * basis[:, b])
+        matrix = seen.reshape(q * d, q * d)
     if problem.coupling is not None:
-        common = basis.T @ problem.coupling
-        seen -= np.multiply.outer(common, common)
-    matrix = seen.reshape(q * d, q * d)
+        common = (basis.T @ problem.coupling).ravel()
+        matrix -= np.multiply.outer(common, common)
     return 0.5 * (matrix + matrix.T)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from relatask.linear.forms import Array, Bucket, SpectrumBucket
@@ -34,8 +35,8 @@ TASKS = 1_000
 DROP = 0.1
 """The eigenvalues that are left must be smaller than this share of the largest, or nothing is won."""
 
-SLAB = 32
-"""Tasks whose inverses are written out at a time."""
+SLAB = 4_000_000
+"""Numbers of the tasks' inverses that are written out at a time."""
 
 
 def block_jacobi(problem: Problem) -> Callable[[Family], Operator]:
@@ -85,7 +86,7 @@ def spectral(problem: Problem, vectors: Array, values: Array, delta: float) -> O
     spectrum = problem.forms.spectrum
     d = problem.shape[1]
     blocks = spectrum.shifted(np.full((problem.shape[0], 1), delta))
-    system = _projected_inverse(spectrum.buckets, vectors, delta)
+    system = projected(vectors, _inverses(spectrum.buckets, delta))
     system[np.diag_indices(len(system))] += np.repeat(1.0 / (values - delta), d)
     factor = cho_factor(system, overwrite_a=True, check_finite=False)
 
@@ -97,19 +98,27 @@ def spectral(problem: Problem, vectors: Array, values: Array, delta: float) -> O
     return apply
 
 
-def _projected_inverse(buckets: tuple[SpectrumBucket, ...], basis: Array, shift: float) -> Array:
-    """(U x I)' blockdiag((G_k + shift I)^-1) (U x I), (r d, r d), for U (t, r)."""
-    r, d = basis.shape[1], buckets[0].vectors.shape[2]
-    out = np.zeros((r, d, r, d))
-    eye = np.eye(d)[None]
+def projected(basis: Array, blocks: Iterable[tuple[NDArray[np.intp], Array]]) -> Array:
+    """(U x I)' blockdiag(M_k) (U x I), (r d, r d), for U (t, r), from some tasks and their M (k, d, d) at a time."""
+    r, out = basis.shape[1], None
+    for tasks, M in blocks:
+        d = M.shape[1]
+        out = np.zeros((r, d, r, d)) if out is None else out
+        own, flat = basis[tasks], M.reshape(len(M), d * d)
+        for row in range(r):
+            out[row] += ((own * own[:, row : row + 1]).T @ flat).reshape(r, d, d).transpose(1, 0, 2)
+    assert out is not None
+    return out.reshape(len(out) * out.shape[1], -1)
+
+
+def _inverses(buckets: tuple[SpectrumBucket, ...], shift: float) -> Iterator[tuple[NDArray[np.intp], Array]]:
+    """(G_k + shift I)^-1 written out, some tasks at a time."""
+    d = buckets[0].vectors.shape[2]
+    size = max(1, SLAB // (d * d))
     for bucket in buckets:
-        for a in range(0, len(bucket.tasks), SLAB):
-            some = slice(a, a + SLAB)
-            part = replace(bucket, tasks=bucket.tasks[some], vectors=bucket.vectors[some], values=bucket.values[some])
-            k = len(part.tasks)
-            factors = part.factors(np.full((k, 1), shift))
-            inverse = part.combine(np.repeat(eye, k, axis=0), *factors).reshape(k, d * d)
-            own = basis[part.tasks]
-            for row in range(r):
-                out[row] += ((own * own[:, row : row + 1]).T @ inverse).reshape(r, d, d).transpose(1, 0, 2)
-    return out.reshape(r * d, r * d)
+        for a in range(0, len(bucket.tasks), size):
+            some = slice(a, a + size)
+            tasks = bucket.tasks[some]
+            part = replace(bucket, tasks=tasks, vectors=bucket.vectors[some], values=bucket.values[some])
+            eyes = np.repeat(np.eye(d)[None], len(tasks), axis=0)
+            yield tasks, part.combine(eyes, *part.factors(np.full((len(tasks), 1), shift)))
