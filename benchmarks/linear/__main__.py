@@ -1,4 +1,4 @@
-"""Print the benchmark tables: `python -m benchmarks.linear [school] [paths] [memory] [shared_x] [own_x] [scale] [logistic]`."""
+"""Print the benchmark tables: `python -m benchmarks.linear`, or some of them, by the names in ROOMS."""
 
 from __future__ import annotations
 

@@ -201,8 +201,9 @@ def _placed(block: Rows, scale: Array, origin: Array, own: bool, tied: bool) -> 
         # What varies by rounding only does not vary.
         origin[block.tasks] = mean
         x -= mean[:, None, :]
-        flat = np.einsum("km,kmd->kd", block.s, np.square(x)) <= total[:, None] * np.square(FLAT * mean)
-        x *= ~flat[:, None, :]
+        flat = (block.s[:, None, :] @ np.square(x))[:, 0, :] <= total[:, None] * np.square(FLAT * mean)
+        if flat.any():
+            x *= ~flat[:, None, :]
     elif len(block.x) == 1:
         x -= origin[0]
     else:

@@ -57,12 +57,14 @@ class Block:
     def grams(self, a: Array) -> Array:
         """(k, d, d) sum_i a_i x_i x_i' for a (k, m) >= 0."""
         _, m, d = self.x.shape
-        out = np.empty((len(a), d, d))
-        step = max(AT_ONCE // max(m * d, 1), 1)
+        out = np.zeros((len(a), d, d))
+        step, length = max(AT_ONCE // max(m * d, 1), 1), max(AT_ONCE // d, 1)
         for start in range(0, len(a), step):
             part = slice(start, start + step)
-            x = self.x if self.shared else self.x[part]
-            np.matmul((x * a[part][:, :, None]).swapaxes(1, 2), x, out=out[part])
+            for first in range(0, m, length):
+                some = slice(first, first + length)
+                x = self.x[:, some] if self.shared else self.x[part, some]
+                out[part] += (x * a[part, some, None]).swapaxes(1, 2) @ x
         return out
 
 
@@ -142,7 +144,7 @@ class RowTerm:
         moved = np.zeros(t)
         low, high = np.full(t, -np.inf), np.full(t, np.inf)
         for _ in range(BALANCE):
-            slope, size, own, above = (np.bincount(group, v, minlength=t) for v in self._balance(point, moved[group]))
+            slope, size = (np.bincount(group, v, minlength=t) for v in self._pulls(point, moved[group]))
             off = np.abs(slope) > BALANCED * size
             if self.intercepts.mode == "free":
                 off &= ~self.intercepts.fixed
@@ -150,6 +152,7 @@ class RowTerm:
                 break
             low = np.where(off & (slope < 0), np.maximum(low, moved), low)
             high = np.where(off & (slope > 0), np.minimum(high, moved), high)
+            own, above = (np.bincount(group, v, minlength=t) for v in self._bends(point, moved[group]))
             weight = np.where(own < 0.01 * above, above, own)
             trial = moved - np.divide(slope, weight, out=np.zeros(t), where=off & (weight > 0))
             outside = off & ((trial <= low) | (trial >= high)) & np.isfinite(low) & np.isfinite(high)
@@ -187,17 +190,23 @@ class RowTerm:
         held = self.intercepts.fixed & (self.intercepts.mode != "none")
         return total + factor * float(np.vdot(slopes.b[held], point.b[held]))
 
-    def _balance(self, point: Point, moved: Array) -> tuple[Array, Array, Array, Array]:
-        """Slopes, their absolute sums, curvatures and majorants of every task's intercept."""
-        t = self.shape[0]
-        slope, size, own, above = np.zeros(t), np.zeros(t), np.zeros(t), np.zeros(t)
+    def _pulls(self, point: Point, moved: Array) -> tuple[Array, Array]:
+        """Slopes of every task's intercept, and their absolute sums."""
+        slope, size = np.zeros(len(moved)), np.zeros(len(moved))
         for block, eta in zip(self.blocks, point.state, strict=True):
             here = eta + moved[block.tasks][:, None]
             v = block.s * block.loss.slope(here, block.y)
             slope[block.tasks], size[block.tasks] = v.sum(1), np.abs(v).sum(1)
+        return slope, size
+
+    def _bends(self, point: Point, moved: Array) -> tuple[Array, Array]:
+        """Curvatures and majorants of every task's intercept."""
+        own, above = np.zeros(len(moved)), np.zeros(len(moved))
+        for block, eta in zip(self.blocks, point.state, strict=True):
+            here = eta + moved[block.tasks][:, None]
             own[block.tasks] = np.einsum("km,km->k", block.s, block.loss.curvature(here, block.y))
             above[block.tasks] = np.einsum("km,km->k", block.s, block.loss.majorant(here, block.y))
-        return slope, size, own, above
+        return own, above
 
     def _point(self, W: Array, b: Array, state: list[Array]) -> Point:
         losses = np.zeros(self.shape[0])
