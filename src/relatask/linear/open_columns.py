@@ -9,7 +9,7 @@ from relatask.linear.datafits import Squared
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import objective
 from relatask.linear.statistics import Statistics
-from relatask.relations import Diagonal, Edges, Precision, Relation
+from relatask.relations import Alternating, Diagonal, Edges, Precision, Relation, Smooth, parts
 
 FLAT = 1e-12
 """A standard deviation within a task below this share of the column's mean is rounding."""
@@ -35,6 +35,8 @@ def open_columns(stats: Statistics, problem: Problem, relation: Relation, fit: S
         flat &= np.ptp(stats.mean_x, axis=0) <= FLAT * size
     if not flat.any():
         return np.flatnonzero(flat)
+    if any(isinstance(part, Alternating | Smooth) for part in parts(relation)):
+        return np.zeros(0, dtype=np.intp)  # all of these price, or forbid, what no datum sees
     target = objective(problem, relation)
     if target.terms or (target.precision is not None and not _singular(target.precision)):
         return np.zeros(0, dtype=np.intp)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.buckets import restricted
 from relatask.linear.forms import Array, Forms
+from relatask.relations import Relation
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,7 @@ class Solution:
     solver : its name.
     certified : whether `residual` is a duality gap.
     components : of every relation of W as a sum, in their order, the matrices that W is the sum of.
+    relation : the relation with what it learned, where it learns something; else None.
     """
 
     W: Array
@@ -82,3 +84,4 @@ class Solution:
     solver: str
     certified: bool
     components: tuple[tuple[Array, ...], ...] = ()
+    relation: Relation | None = None

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.admm import State, admm
+from relatask.linear.solvers.alternation import alternate
 from relatask.linear.solvers.certificate import Objective
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
 from relatask.linear.solvers.fista import fista
+from relatask.linear.solvers.network import network
+from relatask.linear.solvers.smooth import smooth
 from relatask.notices import InputError
-from relatask.relations import Relation, split
+from relatask.relations import Alternating, Relation, Smooth, TaskRelationNetwork, parts, split
 
 SOLVERS = ("auto", "direct", "admm", "fista")
 
@@ -43,12 +48,20 @@ def solve(
     """Minimise F(W) + R(W).
 
     ``"auto"`` is direct for quadratic relations and the method of multipliers where a norm is among the parts.
+    Relations that are not convex have a solver each, which ends at a stationary point: `alternation`, `smooth`,
+    `network`.
 
     Returns
     -------
     solution : Solution
     start : Start, for a solve nearby
     """
+    nonconvex = [part for part in parts(relation) if isinstance(part, Alternating | Smooth)]
+    if nonconvex:
+        if solver != "auto":
+            names = ", ".join(type(part).__name__ for part in nonconvex)
+            raise InputError(f"solver={solver!r} is for convex relations, given {names}; use 'auto'.")
+        return _stationary(problem, relation, tol=tol, max_iter=max_iter, start=start)
     target = objective(problem, relation)
     if not target.terms:
         if solver not in ("auto", "direct"):
@@ -66,3 +79,17 @@ def solve(
         return solution, Start(solution.W)
     solution, state = admm(target, tol=tol, max_iter=max_iter, start=None if start is None else start.admm)
     return solution, Start(solution.W, state)
+
+
+def _stationary(
+    problem: Problem, relation: Relation, *, tol: float, max_iter: int, start: Start | None
+) -> tuple[Solution, Start]:
+    """Solve under a relation that is not convex, by its kind."""
+    if any(isinstance(part, Alternating) for part in parts(relation)):
+        return alternate(problem, relation, solve, tol=tol, max_iter=max_iter, start=start)
+    if not isinstance(relation, TaskRelationNetwork):
+        solution = smooth(problem, relation, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
+        return solution, Start(solution.W)
+    solution = network(problem, relation, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
+    assert isinstance(solution.relation, TaskRelationNetwork)
+    return solution, Start(np.asarray(solution.relation.W))
