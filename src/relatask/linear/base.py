@@ -124,7 +124,8 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
             "objective_": solution.objective,
             "residual_": solution.residual,
             "n_iter_": solution.n_iter,
-            "relation_": relation,
+            "relation_": fitted.relation,
+            "components_": fitted.components,
             "strengths_": {k: float(v) for k, v in strengths(relation).items()},
             "path_": path,
         }

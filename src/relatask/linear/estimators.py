@@ -71,7 +71,9 @@ class MultiTaskRegressor(LinearMultiTask):
     n_iter_ : int
         Iterations; 1 where the solve was exact.
     relation_ : Relation
-        Bound to the tasks, every strength a number.
+        Bound to the tasks, every strength a number, with what it learned: `relation_.covariance`, for example.
+    components_ : dict of str to array (t, d)
+        What `coef_` is the sum of, by name, under a relation of W as a sum; else empty.
     strengths_ : dict of str to float
         The strengths by name.
     path_ : Path or None

@@ -18,7 +18,7 @@ from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.statistics import Statistics
 from relatask.notices import RelataskWarning
-from relatask.relations import Relation, parts
+from relatask.relations import Relation, Split, Sum, parts
 
 LEVEL = 5
 """Warnings point at the caller of fit."""
@@ -42,7 +42,8 @@ class End:
 class Fitted:
     """Coefficients (t, d) and intercepts (t,) in original units, the solution, and where it ended.
 
-    `fill` (d,) is what a feature is taken to be in rows of a task that lacks it.
+    `fill` (d,) is what a feature is taken to be in rows of a task that lacks it. `relation` is the relation with what it
+    learned of W, `components` the (t, d) matrices that the coefficients are the sum of, in their units, by name.
     """
 
     coef: Array
@@ -50,6 +51,8 @@ class Fitted:
     solution: Solution
     end: End
     fill: Array
+    relation: Relation
+    components: dict[str, Array]
 
 
 def fit_statistics(
@@ -90,7 +93,29 @@ def fit_statistics(
     W = np.zeros(problem.shape)
     W[:, columns] = solution.W
     coef, intercept = model.coefficients(scaled, center, scale, W)
-    return Fitted(coef, intercept, solution, End(*here, state), model.fill(scaled, center, scale))
+    pieces = {
+        name: model.coefficients(scaled, center, scale, piece)[0]
+        for name, piece in _components(relation, solution, W, columns).items()
+    }
+    fill = model.fill(scaled, center, scale)
+    return Fitted(coef, intercept, solution, End(*here, state), fill, relation.given(W), pieces)
+
+
+def _components(relation: Relation, solution: Solution, W: Array, columns: NDArray[np.intp]) -> dict[str, Array]:
+    """What W (t, d) is the sum of, by name; with the part's name before it where several parts have components."""
+    found, solved = [], iter(solution.components)
+    for part in parts(relation):
+        pieces = None if not isinstance(part, Split) or part.vanishes else next(solved, None)
+        if pieces is None or not isinstance(part, Split):
+            found.append(part.components(W))
+            continue
+        whole = np.zeros((len(pieces), *W.shape))
+        whole[:, :, columns] = pieces
+        found.append(dict(zip(part.summands(), whole, strict=True)))
+    if sum(1 for pieces in found if pieces) <= 1:
+        return {name: piece for pieces in found for name, piece in pieces.items()}
+    names = relation.names if isinstance(relation, Sum) else ("",)
+    return {f"{owner}__{k}": v for owner, pieces in zip(names, found, strict=True) for k, v in pieces.items()}
 
 
 def tell_unconverged(solution: Solution, tol: float) -> None:

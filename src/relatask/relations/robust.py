@@ -172,7 +172,8 @@ class RobustSparse(Split):
     outlier: Strength = 1.0
 
     formula: ClassVar[str] = (
-        "min over L + S = W of strength * sum over features j of ||L[:, j]||_2 + outlier * sum over tasks k of ||S_k||_2"
+        "min over L + S = W of strength * sum over features j of ||L[:, j]||_2 "
+        "+ outlier * sum over tasks k of ||S_k||_2"
     )
     source: ClassVar[str] = "Gong, Ye, Zhang 2012, Robust multi-task feature learning"
     strengths: ClassVar[tuple[str, ...]] = ("strength", "outlier")

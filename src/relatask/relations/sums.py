@@ -67,8 +67,9 @@ class Sum(Relation):
         return total
 
     def given(self, W: Array) -> Sum:
-        """Give the sum of the parts, each given W."""
-        return Sum(tuple(part.given(W) for part in self.parts))
+        """Give the sum of the parts, each given W: itself, where none learns anything."""
+        learned = tuple(part.given(W) for part in self.parts)
+        return self if all(new is old for new, old in zip(learned, self.parts, strict=True)) else Sum(learned)
 
     def bind(self, tasks: Sequence[Hashable]) -> Sum:
         """Give the sum of the parts, each bound to the tasks."""
