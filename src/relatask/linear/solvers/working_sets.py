@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from relatask.linear.forms import Array, Bucket
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers import kernels
-from relatask.linear.solvers.inner import Inner, combined, inner, localise
+from relatask.linear.solvers.inner import Inner, OverGram, combined, inner, localise
 
 FIRST = 100
 """Features of the first working set, where more are not known to matter."""
@@ -108,22 +108,23 @@ def working_sets(
         best = max(best, gap.bound)
         if _relative(gap.primal, best) <= tol or passes >= max_iter:
             break
-        violated = state.distance(correlation, 1.0, ridge) < 0
-        if work is not None and still and work.covers(violated):  # rounding allows no better
-            break
         active = W.any(0)
-        n_active, n_violated = int(active.sum()), int(violated.sum())
-        if work is None or not work.covers(violated) or len(work.chosen) > 1.25 * n_active + FIRST:
+        violated = (state.distance(correlation, 1.0, ridge) < 0) & ~active
+        n_active = int(active.sum())
+        target = 0.5 * tol * gap.primal
+        if work is not None and work.covers(violated) and not work.loose(n_active):
+            if still:  # rounding allows no better
+                break
+            work.refresh(correlation)
+        else:
+            more = max(n_active // 8, 2 * int(violated.sum()))
+            if work is None or not work.covers(violated):  # the set is not the last: a coarse answer will do
+                target = max(0.3 * (gap.primal - best), target)
             distance = state.distance(correlation, gap.factor, ridge)
             W, correlation, state, distance = _screen(W, correlation, state, distance, gap)
-            active = W.any(0)
-            size = n_active + max(FIRST, min(n_active, max(n_active // 8, 2 * n_violated)))
-            distance[active] = -np.inf
-            work = _Work(state, _first(distance, size), W, correlation, ridge)
-            target = max(0.3 * (gap.primal - best), 0.5 * tol * gap.primal)
-        else:  # all that is left to do is inside
-            target = 0.5 * tol * gap.primal
-            work.refresh(correlation)
+            distance[W.any(0)] = -np.inf
+            chosen = _first(distance, n_active + max(FIRST, min(n_active, more)))
+            work = _Work(state, chosen, W, correlation, ridge)
         spent, still = work.solve(target, max_iter - passes)
         passes += spent
         W[:, work.chosen] = work.way.arrays[0]
@@ -144,6 +145,10 @@ class _Work:
     def covers(self, violated: NDArray[np.bool_]) -> bool:
         """Whether no feature outside is violated."""
         return int(violated.sum()) == int(violated[self.chosen].sum())
+
+    def loose(self, n_active: int) -> bool:
+        """Whether many features are 0 that cost as much as others."""
+        return not isinstance(self.way, OverGram) and len(self.chosen) > 1.25 * n_active + FIRST
 
     def refresh(self, correlation: Array) -> None:
         """Begin again from correlations that no rounding has gathered in."""
