@@ -14,7 +14,7 @@ from relatask.notices import InputError
 from relatask.relations.checks import Array, Strength, check_strength, chosen, like, plain, read_w
 from relatask.relations.forms import TaskPrecision, complement
 from relatask.relations.gauges import largest_ratio
-from relatask.relations.precision import Dense, LowRank, Precision
+from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.relation import Proximal, Quadratic
 from relatask.relations.trees import BoundTree, Levels, Tree, bind_tree, depth_of, kept_tree, levels_of, read_tree
 
@@ -90,20 +90,25 @@ class HierarchicalClusters(Quadratic):
     def precision(self, n_tasks: int) -> Precision:
         """Give a multiple of the identity and a vector per node; dense where there are as many nodes as tasks."""
         groups = levels_of("HierarchicalClusters", self.tree, n_tasks)
-        weights = 2 * chosen("HierarchicalClusters", self.strength) * np.array(self._weights())
         # With Pi_l the projector on what is constant within the groups of level l, P = 2 sum_l s_l (Pi_l - Pi_(l-1)).
-        by_level = np.concatenate([[0.0], weights[:-1]]) - weights
-        used = np.flatnonzero(by_level)
-        base = np.full(n_tasks, weights[-1])
-        if sum(len(groups.starts[level]) for level in used) >= n_tasks:
-            P = np.diag(base)
-            for level in used:
-                members = groups.members(level) * np.sqrt(1 / groups.sizes(level))
-                P += by_level[level] * members @ members.T
-            return Dense(P)
-        factor = [groups.members(level) for level in used] or [np.ones((n_tasks, 1))]
-        share = [by_level[level] / groups.sizes(level) for level in used] or [np.zeros(1)]
-        return LowRank(base, np.hstack(factor), np.concatenate(share))
+        # A group that is one from level a to b has the share s_a - s_(b+1) of it; so nothing is left to cancel.
+        s = 2 * chosen("HierarchicalClusters", self.strength) * np.array([0.0, *self._weights(), 0.0])
+        spans = groups.spans()
+        alone = [s[level] for level, (first, _) in enumerate(spans) if (groups.sizes(level)[first] == 1).any()]
+        base = np.full(n_tasks, alone[-1])
+        factor, shares = [np.zeros((n_tasks, 0))], [np.zeros(0)]
+        for level, (first, last) in enumerate(spans):
+            sizes = groups.sizes(level)[first]
+            share = np.where(sizes == 1, s[level] - base[0], s[level] - s[last[first] + 1]) / sizes
+            used = share != 0
+            factor.append(groups.members(level, first[used]))
+            shares.append(share[used])
+        vectors, weights = np.hstack(factor), np.concatenate(shares)
+        if not len(weights):
+            return Diagonal(base)
+        if len(weights) >= n_tasks:
+            return Dense(np.diag(base) + (vectors * weights) @ vectors.T)
+        return LowRank(base, vectors, weights)
 
     def bind(self, tasks: Sequence[Hashable]) -> HierarchicalClusters:
         """Give the relation over these tasks: labels become rows."""

@@ -51,17 +51,31 @@ class Levels:
         """Give the number of rows in each group."""
         return np.diff(self.starts[level], append=len(self.order))
 
-    def members(self, level: int) -> np.ndarray:
-        """Give the groups' indicators as the columns of a (t, groups) array."""
-        found = np.zeros((len(self.order), len(self.starts[level])))
-        found[self.order, np.repeat(np.arange(len(self.starts[level])), self.sizes(level))] = 1.0
+    def members(self, level: int, groups: np.ndarray) -> np.ndarray:
+        """Give the indicators of some groups as the columns of a (t, groups) array."""
+        column = np.full(len(self.starts[level]), -1)
+        column[groups] = np.arange(len(groups))
+        place = np.repeat(column, self.sizes(level))
+        found = np.zeros((len(place), len(groups)))
+        found[self.order[place >= 0], place[place >= 0]] = 1.0
         return found
+
+    def spans(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Give per level the groups that are none of the level above, and the last level on which each group is one."""
+        last = [np.full(len(starts), level) for level, starts in enumerate(self.starts)]
+        first = [np.arange(len(starts)) for starts in self.starts]
+        for level in range(self.depth, 0, -1):
+            same = self.sizes(level) == self.sizes(level - 1)[self.parents(level)]
+            last[level - 1][self.parents(level)[same]] = last[level][same]
+            first[level] = np.flatnonzero(~same)
+        return list(zip(first, last, strict=True))
 
     def sums(self, W: Array, level: int) -> Array:
         """Give the sum over each group of the rows of W (t, d), in any namespace."""
         if isinstance(W, np.ndarray):
             return np.add.reduceat(W[self.order], self.starts[level], axis=0)
-        return like(self.members(level).T, W, array_namespace(W)) @ W
+        every = np.arange(len(self.starts[level]))
+        return like(self.members(level, every).T, W, array_namespace(W)) @ W
 
     def parents(self, level: int) -> np.ndarray:
         """Give for each group the place, among those of the level above, of the group that holds it."""
