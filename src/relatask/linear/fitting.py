@@ -42,8 +42,8 @@ class End:
 class Fitted:
     """Coefficients (t, d) and intercepts (t,) in original units, the solution, and where it ended.
 
-    `fill` (d,) is what a feature is taken to be in rows of a task that lacks it. `relation` is the relation with what it
-    learned of W, `components` the (t, d) matrices that the coefficients are the sum of, in their units, by name.
+    `fill` (d,) is what a feature is taken to be in rows of a task that lacks it. `relation` is the one fitted under,
+    with what it learned of W, `components` the (t, d) matrices that the coefficients are the sum of, by name.
     """
 
     coef: Array

@@ -110,9 +110,8 @@ def decompose(parts: Sequence[Proximal], W: np.ndarray) -> Decomposition:
     prices = [float(part.value(W)) for part in parts]
     cheapest = int(np.argmin(prices))
     value, pieces, n_iter = prices[cheapest], alone[cheapest], 0
-    gauge = max(float(part.gauge(W)) for part in parts)
     dual, bound = zero, 0.0
-    if value == 0 or gauge == 0:
+    if value == 0 or (gauge := max(float(part.gauge(W)) for part in parts)) == 0:
         return Decomposition(pieces, dual, value, bound, n_iter)
     floor = FLOOR * value
     # The multiplier along W is of size |W| / gauge: at this step the first shrinkage takes a fair share of W.
