@@ -10,6 +10,7 @@ import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
+from relatask.linear.solvers.smooth import descend
 from relatask.relations import Alternating, Quadratic, Relation, Ridge, Sum, parts, split, surrogate
 
 INNER = 0.25
@@ -17,6 +18,9 @@ INNER = 0.25
 
 STAGES = 1_000
 """Stages from one start at most."""
+
+QUADRATIC_STAGES = 10
+"""Stages where the convex problems are quadratic: then what is learned is eliminated, and W descends."""
 
 Solve = Callable[..., tuple[Solution, Any]]
 """How a convex problem is solved: (problem, relation, tol=, max_iter=, start=) -> solution, start of the next."""
@@ -50,6 +54,10 @@ def alternate(
 ) -> tuple[Solution, Any]:
     """Find a pair of W and of what is learned from it, each the best given the other.
 
+    Where the convex problems are quadratic, alternation only begins: what is learned is a function of W, and the least
+    objective over it has the gradient of the convex problem, along which limited-memory BFGS gets on faster (and from
+    0, too).
+
     Begun with what the relation holds; where every task has rows enough, also with what it learns from the solution
     without the parts that learn; with `start`, also with what it learns from that. The lowest end is returned. A start
     whose convex problem is not solved within `max_iter` is given up there.
@@ -81,18 +89,26 @@ def alternate(
         begin.append(relation.given(solve(problem, bare, tol=tol, max_iter=max_iter)[0].W))
     if start is not None:
         begin.append(relation.given(start.W))
-    best: tuple[Stage, Any] | None = None
+    quadratic = _gradient(problem, surrogate(relation), np.zeros(problem.shape)) is not None
+    ends: list[tuple[Stage, Any]] = []
     n_iter = 0
     for first in begin:
         last: tuple[Stage, Any] | None = None
-        for last in stages(problem, first, solve, tol=tol, max_iter=max_iter):
+        for count, last in enumerate(stages(problem, first, solve, tol=tol, max_iter=max_iter), start=1):
             n_iter += 1
-            if last[0].residual <= tol or last[0].inner > tol:
+            done = last[0].residual <= tol or last[0].inner > tol
+            if done or (quadratic and count == QUADRATIC_STAGES):
                 break
         assert last is not None
-        if best is None or _better(last[0], best[0], tol):
-            best = last
-    assert best is not None
+        ends.append(last)
+    if quadratic:
+        found, more = _descended(problem, ends, relation, tol=tol, max_iter=max_iter)
+        ends.append((found, ends[-1][1]))
+        n_iter += more
+    best = ends[0]
+    for end in ends[1:]:
+        if _better(end[0], best[0], tol):
+            best = end
     stage, state = best
     solution = Solution(
         stage.W,
@@ -132,13 +148,38 @@ def stages(
         relation = learned
 
 
+def _descended(
+    problem: Problem, ends: list[tuple[Stage, Any]], relation: Relation, *, tol: float, max_iter: int
+) -> tuple[Stage, int]:
+    """Descend from 0 and from the lowest end of the stages, what is learned eliminated; every convex problem is quadratic."""
+    learned = relation
+
+    def evaluate(W: Array) -> tuple[float, Array]:
+        nonlocal learned
+        learned = learned.given(W)  # begun where the last W ended
+        return problem.value(W) + float(learned.value(W)), _slope(problem, surrogate(learned), W)
+
+    lowest = min((stage for stage, _ in ends), key=lambda stage: stage.objective)
+    best, _, n_iter = descend(evaluate, [np.zeros(problem.shape), lowest.W], tol=tol, max_iter=max_iter)
+    final = relation.given(best.W)
+    residual = _gradient(problem, surrogate(final), best.W)
+    assert residual is not None
+    value = problem.value(best.W) + float(final.value(best.W))
+    return Stage(best.W, final, value, residual, 0.0, ()), n_iter
+
+
+def _slope(problem: Problem, relation: Relation, W: Array) -> Array:
+    """The gradient of F + R at W, R quadratic."""
+    precision, _ = split(relation, problem.shape[0])
+    gradient = problem.gradient(W)
+    return gradient if precision is None else gradient + precision.apply(W)
+
+
 def _gradient(problem: Problem, relation: Relation, W: Array) -> float | None:
     """||gradient|| / ||gradient at 0|| at W, for quadratic relations."""
     if not all(isinstance(term, Quadratic) for part in parts(relation) for term in part.terms()):
         return None
-    precision, _ = split(relation, problem.shape[0])
-    gradient = problem.gradient(W) if precision is None else problem.gradient(W) + precision.apply(W)
-    return float(np.linalg.norm(gradient)) / (float(np.linalg.norm(problem.cross)) or 1.0)
+    return float(np.linalg.norm(_slope(problem, relation, W))) / (float(np.linalg.norm(problem.cross)) or 1.0)
 
 
 def _same(a: Relation, b: Relation) -> bool:

@@ -69,8 +69,8 @@ def family(relations: Sequence[Relation], n_tasks: int) -> Family:
     units, strengths = [], []
     for members in zip(*columns, strict=True):
         if members[0].strengths == ("strength",):
-            units.append(replace(members[0], strength=1.0).precision(n_tasks))  # type: ignore[call-arg]
-            strengths.append([float(member.strength) for member in members])  # type: ignore[attr-defined]
+            units.append(replace(members[0], strength=1.0).precision(n_tasks))
+            strengths.append([float(member.strength) for member in members])
         else:  # of several strengths, or none: no multiple of each other
             units.extend(member.precision(n_tasks) for member in members)
             strengths.extend(np.eye(len(members)).tolist())

@@ -41,10 +41,10 @@ class Joint:
         else:  # (W G W' + c I)^-1 W = W (G W' W + c I)^-1
             R = W @ np.linalg.solve(self._grams @ (W.T @ W) + price * np.eye(d), right)
         if u is None:
-            return R[:, :, 0]
+            return np.asarray(R[:, :, 0])
         # The intercept that all tasks share adds u * s to what is to be explained, s = <u, (I + R) W>.
         without, slope = float(np.vdot(u, W + R[:, :, 0] @ W)), float(np.vdot(u, R[:, :, 1] @ W))
-        return R[:, :, 0] + without / (1 - slope) * R[:, :, 1]
+        return np.asarray(R[:, :, 0] + without / (1 - slope) * R[:, :, 1])
 
     def value(self, W: Array, R: Array) -> float:
         """f(W, R)."""
