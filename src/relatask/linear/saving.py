@@ -128,6 +128,8 @@ def _encoded(value: Any, arrays: Arrays) -> Any:
             return {"type": name, "items": [_encoded(v, arrays) for v in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"type": "dict", "items": {key: _encoded(v, arrays) for key, v in value.items()}}
+    if isinstance(value, dict):
+        return {"type": "mapping", "items": [[_encoded(k, arrays), _encoded(v, arrays)] for k, v in value.items()]}
     raise InputError(
         f"{value!r} is a {type(value).__name__} and cannot be saved; labels and parameters may be numbers, text and "
         f"tuples of these."
@@ -154,6 +156,8 @@ def _decoded(value: Any, arrays: Arrays) -> Any:
         return sparse.csr_array(parts, shape=tuple(value["shape"]))
     if kind in _SEQUENCES:
         return _SEQUENCES[kind](_decoded(v, arrays) for v in value["items"])
+    if kind == "mapping":
+        return {_decoded(k, arrays): _decoded(v, arrays) for k, v in value["items"]}
     if kind == "dict":
         return {key: _decoded(v, arrays) for key, v in value["items"].items()}
     held = {key: _decoded(v, arrays) for key, v in value["fields"].items()}
