@@ -16,6 +16,8 @@ _HOMES = {
     "Metric": "relatask.tasks",
     "InputError": "relatask.notices",
     "RelataskWarning": "relatask.notices",
+    "MultiTaskClassifier": "relatask.linear",
+    "MultiTaskLinear": "relatask.linear",
     "MultiTaskRegressor": "relatask.linear",
     "PooledRegressor": "relatask.linear",
     "Scores": "relatask.measure",

@@ -1,5 +1,7 @@
-"""The linear wing: related tasks with linear models, solved to a certificate. numpy and scipy; no torch."""
+"""The linear wing: related tasks with linear models, solved to a certificate. numpy, scipy and numba; no torch."""
 
+from relatask.linear.classifier import MultiTaskClassifier
 from relatask.linear.estimators import MultiTaskRegressor, PooledRegressor
+from relatask.linear.mixed import MultiTaskLinear
 
-__all__ = ["MultiTaskRegressor", "PooledRegressor"]
+__all__ = ["MultiTaskClassifier", "MultiTaskLinear", "MultiTaskRegressor", "PooledRegressor"]

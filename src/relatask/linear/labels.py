@@ -36,6 +36,16 @@ def encode_tasks(tasks: Any, n: int) -> tuple[NDArray, NDArray[np.intp]]:
     return object_array(distinct), np.fromiter((place[label] for label in labels.tolist()), np.intp, n)
 
 
+def encode_labels(values: NDArray) -> tuple[NDArray, NDArray[np.intp]]:
+    """Sorted distinct values, and the position of each value among them, -1 where it is missing; any shape."""
+    missing = _missing(values.ravel())
+    flat = values.ravel()[~missing]
+    names, codes = encode_tasks(flat, len(flat)) if len(flat) else (flat, np.zeros(0, dtype=np.intp))
+    positions = np.full(values.size, -1, dtype=np.intp)
+    positions[~missing] = codes
+    return names, positions.reshape(values.shape)
+
+
 def known_codes(tasks: Any, n: int, known: NDArray) -> NDArray[np.intp]:
     """Codes (n,) of labels that must be among those seen in fit.
 
