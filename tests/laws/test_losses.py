@@ -13,7 +13,18 @@ from relatask.linear.newton.driver import newton
 from relatask.linear.newton.penalty import penalty
 from relatask.linear.newton.prepare import prepared, row_term
 from relatask.notices import InputError
-from relatask.relations import Chain, Pairwise, Ridge, SharedSparsity, Sparse, TraceNorm
+from relatask.relations import (
+    CappedSparse,
+    Chain,
+    LearnedGraph,
+    Pairwise,
+    Ridge,
+    RobustLowRank,
+    SharedSparsity,
+    Sparse,
+    TraceNorm,
+    surrogate,
+)
 
 LOSSES = [SquaredError(), Huber(0.7), Logistic(), Poisson()]
 EVERY = [*LOSSES, RootSquared(), Multinomial(3), ByTask(("regression", "binary", "count"))]
@@ -277,3 +288,35 @@ def test_newton_takes_few_steps_of_chains() -> None:
     found = solve_loss(data.X, data.y, data.tasks, Logistic(), Chain(0.1) + Ridge(0.01), n_tasks=3, tol=1e-10)
     assert found.solution.residual <= 1e-10
     assert found.solution.n_iter <= 10
+
+
+@pytest.mark.parametrize(
+    "relation", [CappedSparse(0.05, 0.3), LearnedGraph(0.05, 0.1) + Ridge(0.05)], ids=["capped", "graph"]
+)
+@pytest.mark.parametrize("loss", [Logistic(), Poisson()], ids=str)
+def test_relations_that_learn_end_where_nothing_more_is_learned(loss, relation) -> None:
+    data = labelled(loss, "groups", seed=9, n=30)
+    found = solve_loss(data.X, data.y, data.tasks, loss, relation, n_tasks=3)
+    assert found.solution.residual <= 1e-6
+    assert not found.solution.certified
+    learned = found.solution.relation
+    assert learned is not None
+    # From scratch, under what was learned: the same objective.
+    again = solve_loss(data.X, data.y, data.tasks, loss, surrogate(learned), n_tasks=3)
+    term = row_term(prepared(data.X, data.y, data.tasks, 3, None, "sample", "free", True), loss)
+    here = term.balanced(term.at(found.W, np.zeros((3, 1)))).value + float(surrogate(learned)(found.W))
+    assert here == pytest.approx(again.solution.objective, rel=3e-6)
+
+
+def test_what_is_not_for_several_classes_is_told() -> None:
+    with pytest.raises(InputError, match="CappedSparse is not for several classes; use a convex relation"):
+        solve_loss(np.eye(2), np.arange(2.0), np.zeros(2, dtype=int), Multinomial(2), CappedSparse(1.0, 1.0), n_tasks=1)
+
+
+def test_relations_of_components() -> None:
+    data = labelled(Logistic(), "groups", seed=10, n=30)
+    relation = RobustLowRank(0.1, 0.1)
+    found = solve_loss(data.X, data.y, data.tasks, Logistic(), relation, n_tasks=3, tol=1e-7)
+    assert found.solution.residual <= 1e-7
+    (pieces,) = found.solution.components
+    np.testing.assert_allclose(np.sum(pieces, axis=0), found.W, atol=1e-10)

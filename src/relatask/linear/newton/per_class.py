@@ -8,7 +8,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from relatask.linear.forms import Array
-from relatask.relations import Proximal, Quadratic, Relation, Split, Sum, parts
+from relatask.notices import InputError
+from relatask.relations import Alternating, Proximal, Quadratic, Relation, Smooth, Split, Sum, parts
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class PerClassSplit(Split):
 
 def per_class(relation: Relation, n_classes: int) -> Relation:
     """The relation that acts on each class of W (t, C p); a quadratic one acts on columns, and is that already."""
+    for part in parts(relation):
+        if isinstance(part, Alternating | Smooth):
+            raise InputError(
+                f"{type(part).__name__} is not for several classes; use a convex relation, such as Pairwise."
+            )
     found: list[Relation] = []
     for term in (term for part in parts(relation) for term in part.terms()):
         if isinstance(term, Proximal) and not isinstance(term, Quadratic):

@@ -12,6 +12,7 @@ from relatask.linear.forms import Array
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
 from relatask.linear.newton.classes import class_term
 from relatask.linear.newton.driver import newton
+from relatask.linear.newton.learning import alternated, learns
 from relatask.linear.newton.local import DataTerm
 from relatask.linear.newton.per_class import per_class
 from relatask.linear.newton.prepare import Prepared, prepared, row_term, widened
@@ -87,7 +88,7 @@ def solve_loss(
     loss : Loss, ByTask, RootSquared or Multinomial
         Of `relatask.linear.losses`.
     relation : Relation
-        Convex, bound to the tasks, with numbers for strengths.
+        Convex or learning from W, bound to the tasks, with numbers for strengths.
     n_tasks : int
         t.
     weights : (n,) or (n, t), optional
@@ -106,7 +107,8 @@ def solve_loss(
     Raises
     ------
     InputError
-        For labels that the loss cannot have, a loss by task of another number of tasks, a relation that is not convex.
+        For labels that the loss cannot have, a loss by task of another number of tasks, a relation that is neither
+        convex nor learning (and with several classes, for one that learns).
 
     Examples
     --------
@@ -125,13 +127,14 @@ def solve_loss(
     first = None
     if start is not None and start.W.shape == data.shape:
         first = (start.W, start.b, start.inner)
-    if first is None and isinstance(loss, Loss | ByTask):
+    if first is None and isinstance(loss, Loss | ByTask) and not learns(relation):
         for wide in widened(loss, shape):
             _, near, _ = newton(
                 row_term(shape, wide), relation, solver=solver, tol=NEAR, max_iter=NEAR_STEPS, start=first
             )
             first = (near.W, near.b, None)
-    solution, point, inner = newton(data, relation, solver=solver, tol=tol, max_iter=max_iter, start=first)
+    minimise = alternated if learns(relation) else newton
+    solution, point, inner = minimise(data, relation, solver=solver, tol=tol, max_iter=max_iter, start=first)
     n_classes = loss.n_classes if isinstance(loss, Multinomial) else 1
     own = point.W.reshape(n_tasks, n_classes, -1).swapaxes(0, 1)
     coef, offset = shape.original(own, np.broadcast_to(point.b, (n_tasks, n_classes)).T)
