@@ -62,8 +62,8 @@ class HierarchicalPrior(Relation):
     >>> W = [[1.0, 0.0], [3.0, 0.0]]
     >>> float(HierarchicalPrior()(W))
     1.0
-    >>> float(HierarchicalPrior(m=[0.0, 0.0], S=[[2.0, 0.0], [0.0, 1.0]])(W))
-    2.5
+    >>> float(HierarchicalPrior(m=[0.0, 0.0], S=[[4.0, 0.0], [0.0, 1.0]])(W))
+    1.25
     """
 
     covariance: Literal["auto", "full", "diagonal", "isotropic"] = "auto"
