@@ -9,7 +9,8 @@ from relatask.linear.problem import Solution
 from relatask.linear.solvers.certificate import Objective, relative_gap
 from relatask.notices import InputError
 from relatask.relations import Proximal
-from relatask.relations.precision import Dense
+from relatask.relations.edges import Mixed
+from relatask.relations.precision import Dense, LowRank, Precision
 
 CHECK = 10
 
@@ -53,12 +54,21 @@ def fista(objective: Objective, *, tol: float, max_iter: int, start: Array | Non
 def _lipschitz(objective: Objective) -> float:
     """An upper bound on the largest eigenvalue of H + P x I: that of the forms, and Gershgorin's for P.
 
-    All structured precisions are Laplacians and diagonals, whose rows sum in absolute value to at most twice the
-    diagonal.
+    Graphs are Laplacians and diagonals, whose rows sum in absolute value to at most twice the diagonal.
     """
     largest = objective.problem.forms.spectrum.largest
     P = objective.precision
     if P is not None:
-        rows = np.abs(P.matrix).sum(1) if isinstance(P, Dense) else 2 * P.diagonal()
-        largest += float(rows.max())
+        largest += float(_row_sums(P).max())
     return largest or 1.0
+
+
+def _row_sums(P: Precision) -> Array:
+    """(t,) sums of the absolute values of P's rows, or a little more."""
+    if isinstance(P, Dense):
+        return np.abs(P.matrix).sum(1)
+    if isinstance(P, LowRank | Mixed):
+        rest = np.abs(P.base) if isinstance(P, LowRank) else 2 * P.edges.diagonal()
+        factor = np.abs(P.factor)
+        return rest + factor @ (np.abs(P.weights) * factor.sum(0))
+    return 2 * P.diagonal()
