@@ -9,9 +9,7 @@ from scipy.special import logsumexp, xlogy
 from relatask.linear.losses import ByTask, Huber, Logistic, Multinomial, Poisson, SquaredError
 from relatask.linear.newton import solve_loss
 from relatask.notices import InputError
-from relatask.relations import (
-    Ridge,
-)
+from relatask.relations import Ridge
 
 LOSSES = [SquaredError(), Huber(0.7), Logistic(), Poisson()]
 
