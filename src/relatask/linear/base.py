@@ -17,6 +17,7 @@ from relatask.linear.multitask import MultiTaskEstimator
 from relatask.linear.path import Model, choose, open_strengths, predict_rows
 from relatask.linear.statistics import Statistics
 from relatask.linear.targets import target_scale, task_weights
+from relatask.linear.unseen import codes_with_new, extrapolates, with_new
 from relatask.notices import InputError
 from relatask.relations import Relation, strengths
 
@@ -54,10 +55,21 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         Raises
         ------
         InputError
-            For a task that fit has not seen, or tasks missing where they are needed.
+            For a task that fit has not seen, unless the relation knows of it (`TaskDescriptors`); for tasks missing
+            where they are needed.
+
+        Notes
+        -----
+        A task never seen has the coefficients that the relation extrapolates. With tied intercepts its own comes with
+        them; with others it lies, where features are at their means, at the mean of the fitted tasks', weighted by
+        their labels.
         """
+        labels = reading.split_task_column(X, tasks, self.task_column)[1]
         X, codes = self._rows(X, tasks)
-        return predict_rows(X, codes, self.coef_, self.intercept_)
+        coef, intercept = self.coef_, self.intercept_
+        if codes is not None and codes.size and codes.max() >= len(self.tasks_):
+            coef, intercept = with_new(self, codes_with_new(labels, len(codes), self.tasks_)[1])
+        return predict_rows(X, codes, coef, intercept)
 
     def score(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> float:
         """Explained variance within tasks: 1 - sum_k SSE_k / sum_k SST_k over the observed labels.
@@ -129,6 +141,12 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
             "strengths_": {k: float(v) for k, v in strengths(relation).items()},
             "path_": path,
         }
+
+    def _codes(self, tasks: Any, n: int) -> NDArray[np.intp] | None:
+        """The task of each of n rows, tasks never seen behind the others; None where every row is for all tasks."""
+        if tasks is None or self._fit_layout == "one" or not extrapolates(self.relation_):
+            return super()._codes(tasks, n)
+        return codes_with_new(tasks, n, self.tasks_)[0]
 
     def _model(self, stats: Statistics, tasks: NDArray) -> Model:
         weights = task_weights(getattr(self, "task_weight", None), tasks)

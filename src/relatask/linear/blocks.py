@@ -92,10 +92,13 @@ def filled(
     """
     if sparse.issparse(X) or not (holes := np.isnan(X)).any():
         return X
-    wrong = holes if codes is None or absent is None else holes & ~absent[codes]
+    if codes is not None and absent is not None:  # tasks that fit has not seen lack nothing
+        absent = np.vstack([absent, np.zeros((1, X.shape[1]), dtype=bool)])[np.minimum(codes, len(absent))]
+    wrong = holes if codes is None or absent is None else holes & ~absent
     if wrong.any():
         row, column = np.argwhere(wrong)[0].tolist()
-        whose = "" if codes is None else f" of task {tasks.tolist()[codes[row]]!r}, which has this feature"
+        seen = codes is not None and codes[row] < len(tasks)
+        whose = f" of task {tasks.tolist()[codes[row]]!r}, which has this feature" if seen and codes is not None else ""
         raise InputError(
             f"X has NaN in row {row}, column {column}{whose} ({int(wrong.sum())} such values); only features that a "
             f"task lacked in fit may be missing: impute these values."

@@ -98,7 +98,8 @@ def fit_statistics(
         for name, piece in _components(relation, solution, W, columns).items()
     }
     fill = model.fill(scaled, center, scale)
-    return Fitted(coef, intercept, solution, End(*here, state), fill, relation.given(W), pieces)
+    learned = relation.given(W) if solution.relation is None else solution.relation.placed(columns, problem.shape[1])
+    return Fitted(coef, intercept, solution, End(*here, state), fill, learned, pieces)
 
 
 def _components(relation: Relation, solution: Solution, W: Array, columns: NDArray[np.intp]) -> dict[str, Array]:

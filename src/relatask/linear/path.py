@@ -27,7 +27,7 @@ from relatask.linear.sparse_rows import sparse_fingerprints, sparse_row_products
 from relatask.linear.statistics import Statistics
 from relatask.linear.targets import divided_targets
 from relatask.notices import InputError, RelataskWarning
-from relatask.relations import Relation, split, strengths, with_parameters
+from relatask.relations import Relation, is_quadratic, strengths, with_parameters
 
 GRID = 25
 GRID_OF_TWO = 9
@@ -233,7 +233,7 @@ def solve_path(
 ) -> list[Array]:
     """W (t, d) for every candidate strength; quadratic paths at once, others from strong to weak, warm-started."""
     relations = [with_parameters(relation, **dict(zip(names, c, strict=True))) for c in candidates]
-    if not split(relations[0], problem.shape[0])[1]:
+    if is_quadratic(relations[0]):
         t, d = problem.shape
         whole = family(relations, t)
         size = max(1, int(CHUNK // (t * d * d)))

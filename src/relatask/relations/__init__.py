@@ -23,6 +23,7 @@ from relatask.relations.splitting import Split
 from relatask.relations.sums import (
     Sum,
     is_final,
+    is_quadratic,
     parameters,
     parts,
     split,
@@ -72,6 +73,7 @@ __all__ = [
     "TraceForm",
     "TraceNorm",
     "TreeGuided",
+    "is_quadratic",
     "parameters",
     "parts",
     "registry",

@@ -166,6 +166,11 @@ def split(relation: Relation, n_tasks: int) -> tuple[Precision | None, tuple[Pro
     return whole.quadratic(n_tasks), whole.convex()
 
 
+def is_quadratic(relation: Relation) -> bool:
+    """Whether a solver sees nothing but one precision."""
+    return all(isinstance(term, Quadratic) for part in parts(relation) for term in part.terms())
+
+
 def surrogate(relation: Relation) -> Relation:
     """Give the relation with what alternates replaced by its convex surrogate; itself where nothing does."""
     if isinstance(relation, Sum):

@@ -178,5 +178,7 @@ def _adapt(primal: float, change: float, size: float, V: list[list[Array]], U: l
     if change == 0 or primal == 0:
         # The copies stand still (at zero, say) while the data's solution is elsewhere, or the other way round.
         return 10.0 if primal > 0 else 0.1 if change > 0 else 1.0
+    if dual_size == 0:
+        return 1.0  # nothing has a price yet
     ratio = (primal / size) / (change / dual_size)
     return float(np.clip(np.sqrt(ratio), 0.1, 10.0)) if ratio > FAR or ratio < 1 / FAR else 1.0

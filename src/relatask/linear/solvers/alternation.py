@@ -11,7 +11,7 @@ import numpy as np
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.smooth import descend
-from relatask.relations import Alternating, Quadratic, Relation, Ridge, Sum, parts, split, surrogate
+from relatask.relations import Alternating, Relation, Ridge, Sum, is_quadratic, parts, split, surrogate
 
 INNER = 0.25
 """The convex problems are solved to this share of the tolerance."""
@@ -151,7 +151,7 @@ def stages(
 def _descended(
     problem: Problem, ends: list[tuple[Stage, Any]], relation: Relation, *, tol: float, max_iter: int
 ) -> tuple[Stage, int]:
-    """Descend from 0 and from the lowest end of the stages, what is learned eliminated; every convex problem is quadratic."""
+    """Descend from 0 and the lowest end of the stages, what is learned eliminated; all that is convex is quadratic."""
     learned = relation
 
     def evaluate(W: Array) -> tuple[float, Array]:
@@ -177,7 +177,7 @@ def _slope(problem: Problem, relation: Relation, W: Array) -> Array:
 
 def _gradient(problem: Problem, relation: Relation, W: Array) -> float | None:
     """||gradient|| / ||gradient at 0|| at W, for quadratic relations."""
-    if not all(isinstance(term, Quadratic) for part in parts(relation) for term in part.terms()):
+    if not is_quadratic(relation):
         return None
     return float(np.linalg.norm(_slope(problem, relation, W))) / (float(np.linalg.norm(problem.cross)) or 1.0)
 
