@@ -129,14 +129,14 @@ def bind_tree(owner: str, tree: Tree | BoundTree, tasks: Sequence[Hashable]) -> 
     if isinstance(tree, BoundTree):
         _check_size(owner, tree, len(tasks))
         return tree
-    clusters = {label: path for label, *path in tree}
+    clusters: dict[Hashable, tuple[Any, ...]] = {path[0]: path[1:] for path in tree}
     name_absent(owner, clusters, {task: k for k, task in enumerate(tasks)}, "leaves of the tree")
     missing = [task for task in tasks if task not in clusters]
     if missing:
         shown = ", ".join(repr(task) for task in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise InputError(f"{owner}: the tree leaves out {shown}{more}; every task is one leaf.")
-    return BoundTree(tuple(clusters[task]) for task in tasks)  # type: ignore[misc]
+    return BoundTree(clusters[task] for task in tasks)
 
 
 def kept_tree(owner: str, tree: Tree | BoundTree, kept: Sequence[int]) -> BoundTree:
