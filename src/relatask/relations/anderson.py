@@ -29,35 +29,46 @@ class Anderson:
     def __init__(self, memory: int, slack: float = 2.0) -> None:
         self.memory = memory
         self.slack = slack
-        self._images: list[np.ndarray] = []
-        self._residuals: list[np.ndarray] = []
+        self._images = np.zeros((0, 0))
+        self._residuals = np.zeros((0, 0))
+        self._count = 0
         self._plain: np.ndarray | None = None
         self._size = np.inf
 
     def step(self, y: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Give the next point, from the present one and its image under T."""
-        residual = image - y
-        size = float(np.linalg.norm(residual))
+        flat = image.ravel()
+        residual = flat - y.ravel()
+        size = float(np.sqrt(residual @ residual))
         if self._plain is not None and not size <= self.slack * self._size:
             back, self._plain = self._plain, None
-            self._images, self._residuals = [], []
+            self._count = 0
             return back
         self._size = min(self._size, size)
-        self._images = [*self._images[-self.memory :], image]
-        self._residuals = [*self._residuals[-self.memory :], residual]
-        if len(self._images) < 3 or size == 0:
-            self._plain = None
-            return image
+        known = min(self._count, self.memory)
+        moved = None if known < 2 or size == 0 else self._extrapolated(known, flat, residual)
+        self._remember(flat, residual)
+        self._plain = None if moved is None else image
+        return image if moved is None else moved.reshape(image.shape)
+
+    def _extrapolated(self, known: int, image: np.ndarray, residual: np.ndarray) -> np.ndarray | None:
         # Differences to the present point.
-        R = np.stack([(r - residual).ravel() for r in self._residuals[:-1]])
+        R = self._residuals[:known] - residual
         gram = R @ R.T
-        gram[np.diag_indices_from(gram)] += TIE * np.trace(gram)
-        weights = np.linalg.lstsq(gram, -(R @ residual.ravel()))[0]
+        gram.flat[:: known + 1] += TIE * np.trace(gram)
+        if not gram[0, 0] > 0:
+            return None
+        weights = np.linalg.solve(gram, -(R @ residual))
         if not np.abs(weights).sum() < WILD:
-            self._plain, self._images, self._residuals = None, [], []
-            return image
-        self._plain = image
-        moved = image.copy()
-        for weight, other in zip(weights, self._images[:-1], strict=True):
-            moved += weight * (other - image)
-        return moved
+            self._count = 0
+            return None
+        return image + weights @ (self._images[:known] - image)
+
+    def _remember(self, image: np.ndarray, residual: np.ndarray) -> None:
+        """Keep a point, in place of the oldest."""
+        if self._images.shape[1] != image.size:
+            self._images = np.zeros((self.memory, image.size))
+            self._residuals = np.zeros((self.memory, image.size))
+        place = self._count % self.memory
+        self._images[place], self._residuals[place] = image, residual
+        self._count += 1
