@@ -11,6 +11,8 @@ import numpy as np
 
 from relatask.relations import (
     Chain,
+    Dirty,
+    FusedSparse,
     Graph,
     Pairwise,
     Relation,
@@ -21,6 +23,7 @@ from relatask.relations import (
     TaskPrecision,
     TraceForm,
     TraceNorm,
+    TreeGuided,
     parts,
 )
 
@@ -259,9 +262,18 @@ def convex_optimum(data: Case, relation: Relation, **settings: Any) -> float:
     theta = cp.Variable(S.A.shape[1])
     W = cp.reshape(theta[:size], (S.t, width), order="C")
     total = 0.5 * cp.sum_squares(S.A @ theta - S.b)
-    for part in parts(relation):
+    for part in [term for whole in parts(relation) for term in whole.terms()]:
         s: float = part.strength  # type: ignore[attr-defined]
-        if isinstance(part, Sparse):
+        if isinstance(part, Dirty):
+            P, norm = cp.Variable(W.shape), cp.norm_inf if part.shared == "max" else cp.norm2
+            total += s * sum(norm(P[:, j]) for j in range(width)) + part.sparse * cp.norm1(W - P)
+        elif isinstance(part, FusedSparse):
+            order = range(S.t) if part.order is None else part.order
+            total += s * sum(cp.norm1(W[a] - W[b]) for a, b in itertools.pairwise(order))
+            total += part.sparse * cp.norm1(W) + part.shared * sum(cp.norm2(W[:, j]) for j in range(width))
+        elif isinstance(part, TreeGuided):
+            total += s * sum(c * cp.norm2(W[rows, j]) for c, rows in nodes(part) for j in range(width))
+        elif isinstance(part, Sparse):
             total += s * cp.norm1(W)
         elif isinstance(part, SharedSparsity):
             total += s * sum(cp.norm2(W[:, j]) for j in range(width))
@@ -276,6 +288,21 @@ def convex_optimum(data: Case, relation: Relation, **settings: Any) -> float:
         warnings.simplefilter("ignore", UserWarning)
         problem.solve(solver=cp.CLARABEL, **tight)
     return float(problem.value)
+
+
+def nodes(part: TreeGuided) -> list[tuple[float, list[int]]]:
+    """(weight, tasks) of every group of a tree over tasks 0 .. t - 1."""
+    depth = len(part.tree[0])
+    paths = {path[0]: (0, *path[1:], path[0]) for path in part.tree}
+    weights = part.levels or [
+        (1 + level) / (depth + 1) * float(np.prod([(depth - above) / (depth + 1) for above in range(level)]))
+        for level in range(depth + 1)
+    ]
+    found: dict[tuple[int, Any], list[int]] = {}
+    for task, path in paths.items():
+        for level, group in enumerate(path):
+            found.setdefault((level, group), []).append(task)
+    return [(weights[level], tasks) for (level, _), tasks in found.items()]
 
 
 def _root(P: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from relatask.notices import RelataskWarning
 from relatask.relations import (
     Chain,
     Graph,
+    HierarchicalClusters,
     Pairwise,
     Proximal,
     Relation,
@@ -40,7 +41,7 @@ def check_optimal(data: Case, relation: Relation, **settings: object) -> MultiTa
     model = MultiTaskRegressor(
         relation, weighting=road["weighting"], intercept=road["intercepts"], standardize=road["standardize"]
     ).fit(**data.arguments)
-    norm = any(isinstance(p, Proximal) for p in parts(relation))
+    norm = any(isinstance(q, Proximal) for p in parts(relation) for q in p.terms())
     optimum = (convex_optimum if norm else quadratic_optimum)(data, relation, **road)
     reached = objective(data, relation, model.coef_, model.intercept_, **road)
     assert reached == pytest.approx(optimum, rel=2e-6, abs=1e-9)
@@ -58,7 +59,7 @@ def test_tasks_with_fewer_rows_than_half_the_columns_keep_their_rows(
     monkeypatch.setattr(statistics, "THIN", 1_000)
     full = MultiTaskRegressor(relation, tol=1e-8).fit(**data.arguments)
     assert thin.objective_ == pytest.approx(full.objective_, rel=1e-6)
-    if not any(isinstance(p, Proximal) for p in parts(relation)):
+    if not any(isinstance(q, Proximal) for p in parts(relation) for q in p.terms()):
         np.testing.assert_allclose(thin.coef_, full.coef_, atol=1e-6)
 
 
@@ -133,7 +134,7 @@ def test_one_row_per_task(relation: Relation, intercept: str) -> None:
     told = {str(w.message) for w in caught}
     assert "RT005: tasks with one label only: 0, 1, 2, 3." in told
     # With an intercept each, one row a task says nothing of the slopes.
-    unsaid = intercept == "free" and isinstance(relation, Pairwise | Chain | Graph)
+    unsaid = intercept == "free" and isinstance(relation, Pairwise | Chain | Graph | HierarchicalClusters)
     assert any("RT017" in message for message in told) == unsaid
 
 
@@ -173,7 +174,7 @@ def test_a_column_given_twice(relation: Relation) -> None:
     data = case("groups", 7, t=4, d=3, n=9)
     twice = replace(data, X=data.X[:, [0, 1, 2, 2]])
     model = check_optimal(twice, relation)
-    if not any(isinstance(p, Proximal) for p in parts(relation)):
+    if not any(isinstance(q, Proximal) for p in parts(relation) for q in p.terms()):
         np.testing.assert_allclose(model.coef_[:, 2], model.coef_[:, 3], atol=1e-8)  # the minimum-norm solution
 
 

@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError
-from relatask.relations import Chain, Graph, Pairwise, Relation, Ridge, Sum, TraceNorm, parameters, registry
+from relatask.relations import Chain, Graph, Pairwise, Relation, Ridge, Sum, TraceNorm, parameters, registry, strengths
 
 RELATIONS = [kind.example(3) for kind in registry().values()] + [Sum.example(3), Ridge(1.0) + Ridge(2.0)]
 
@@ -37,7 +37,7 @@ def test_setting_what_was_read_changes_nothing(relation: Relation | None) -> Non
 def test_nothing_that_was_passed_is_changed(relation: Relation) -> None:
     kept = copy.deepcopy(parameters(relation))
     model = MultiTaskRegressor(relation)
-    names = [name for name in model.get_params() if name.endswith("strength")]
+    names = [f"relation__{name}" for name in strengths(relation)]
     assert names
     model.set_params(**dict.fromkeys(names, 0.123))
     assert all(model.get_params()[name] == 0.123 for name in names)
