@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from relatask.linear import common
 from relatask.linear.forms import Array, Bucket, SpectrumBucket
 from relatask.linear.problem import Problem
 from relatask.linear.shifted import shifted
@@ -42,11 +43,16 @@ SLAB = 4_000_000
 def block_jacobi(problem: Problem) -> Callable[[Family], Operator]:
     """Prepare, for families of one structure, (G_k + P_kk I)^-1 plus a solve on what is equal for all tasks."""
     ones = np.ones((problem.shape[0], 1))
-    values, vectors = np.linalg.eigh(problem.forms.combined(ones[:, 0]))
+    rows = common.joined(problem.forms, ones[:, 0])
+    few = None if rows is None else rows.spectrum()
+    values, vectors = np.linalg.eigh(np.zeros((0, 0)) if few else problem.forms.combined(ones[:, 0]))
 
     def of(family: Family) -> Operator:
         blocks = shifted(problem.forms, family.diagonal())
         pull = np.array([(ones.T @ unit.apply(ones)).item() for unit in family.units]) @ family.strengths
+        if few is not None:
+            factors = few.factors(np.maximum(pull, 0.0)[None])
+            return lambda R: blocks(R) + few.combine(R.sum(0)[None], *factors)
         total = np.maximum(values, 0.0) + np.maximum(pull, 0.0)[:, None]
         inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > NULL * total.max())
         return lambda R: blocks(R) + ((R.sum(0) @ vectors) * inverse) @ vectors.T
