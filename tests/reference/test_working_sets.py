@@ -95,6 +95,30 @@ def test_scikit_learn_on_shared_rows(share: float, n: int, d: int) -> None:
         np.testing.assert_allclose(ours.W, theirs, atol=1e-3 * np.abs(theirs).max())
 
 
+@pytest.mark.parametrize("layout", ["own", "gram", "mixed"])
+@pytest.mark.parametrize("share", [0.3, 0.03])
+def test_scikit_learn_on_own_rows_entry_by_entry(layout: str, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(working_sets, "FIRST", 10)
+    data = rows(layout, 5, 4, 150, 30)
+    strength = share * null_strength(data.problem, "entries")
+    seen = []
+    made = working_sets.localise
+
+    def watch(problem, chosen, *rest):
+        seen.append(chosen.shape)
+        return made(problem, chosen, *rest)
+
+    monkeypatch.setattr(working_sets, "localise", watch)
+    ours = run(data, SparsePenalty("entries", strength), 1e-10)
+    assert ours.residual <= 1e-10
+    assert all(len(shape) == 2 and shape[0] == 4 for shape in seen)  # every task has a working set of its own
+    for k, (x, y, c) in enumerate(zip(data.X, data.y, data.c, strict=True)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = Lasso(strength / c / len(x), fit_intercept=False, tol=1e-14, max_iter=1_000_000).fit(x, y)
+        np.testing.assert_allclose(ours.W[k], model.coef_, atol=1e-4 * np.abs(model.coef_).max())
+
+
 @pytest.mark.parametrize(("kind", "norm"), [("rows", SharedSparsity), ("entries", Sparse)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_splitting(kind: str, norm: type, layout: str) -> None:
@@ -129,7 +153,7 @@ def test_few_features_are_looked_at_where_few_are_kept(monkeypatch: pytest.Monke
     made = working_sets.localise
 
     def watch(problem, columns, *rest):
-        seen.update(columns.tolist())
+        seen.update(columns.ravel().tolist())
         return made(problem, columns, *rest)
 
     monkeypatch.setattr(working_sets, "localise", watch)
@@ -153,15 +177,15 @@ def test_screened_features_are_zero_at_the_optimum() -> None:
     data = shared(rng.standard_normal((30, 900)), rng.standard_normal((30, 3)))
     penalty = SparsePenalty("rows", 0.6 * null_strength(data, "rows"))
     dropped = []
-    made = working_sets._screen
+    made = working_sets.screen
 
     def watch(W, correlation, state, *rest):
         out = made(W, correlation, state, *rest)
-        dropped.append(set(range(900)) - set(out[2].columns[~out[2].dead].tolist()))
+        dropped.append(set(range(900)) - set(out[2].columns[~out[2].dead[0]].tolist()))
         return out
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(working_sets, "_screen", watch)
+        patch.setattr(working_sets, "screen", watch)
         working_sets.working_sets(data, penalty, tol=1e-6)
     exact = np.flatnonzero(working_sets.working_sets(data, penalty, tol=1e-11).W.any(0))
     assert dropped[-1]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import kernels
+from relatask.linear.solvers.alive import pick
 
 GRAM = 320
 """Working sets up to this size are swept over their Gram, where rows are held and no more are than twice the size."""
@@ -63,19 +64,25 @@ class Inner(Protocol):
         ...
 
 
-def localise(problem: Problem, columns: NDArray[np.intp], strength: Array, ridge: float) -> Local:
-    """Restrict a problem to some columns."""
-    buckets = tuple(
-        replace(b, gram=np.ascontiguousarray(b.gram[:, columns][:, :, columns]))
-        if b.gram is not None
-        else replace(b, rows=np.ascontiguousarray(b.base[:, :, columns].swapaxes(1, 2)))
-        for b in problem.forms.buckets
-    )
-    coupling = None if problem.coupling is None else np.ascontiguousarray(problem.coupling[:, columns])
-    forms = Forms(buckets, problem.forms.n_tasks, len(columns))
-    cross = np.ascontiguousarray(problem.cross[:, columns])
-    local = replace(problem, forms=forms, cross=cross, coupling=coupling)
-    return Local(local, np.ascontiguousarray(strength[:, columns]), ridge, len(strength) != problem.shape[0])
+def localise(problem: Problem, chosen: NDArray[np.intp], strength: Array, ridge: float) -> Local:
+    """Restrict a problem to some columns (1, s), or to (t, s) of each task."""
+    buckets = tuple(_bucket(b, chosen[0] if len(chosen) == 1 else chosen[b.tasks]) for b in problem.forms.buckets)
+    coupling = None if problem.coupling is None else pick(problem.coupling, chosen)
+    forms = Forms(buckets, problem.forms.n_tasks, chosen.shape[1])
+    local = replace(problem, forms=forms, cross=pick(problem.cross, chosen), coupling=coupling)
+    return Local(local, pick(strength, chosen), ridge, len(strength) != problem.shape[0])
+
+
+def _bucket(bucket: Bucket, columns: NDArray[np.intp]) -> Bucket:
+    """Some columns (s,) of a bucket, or (k, s) of each task; rows become (k, s, m)."""
+    base = bucket.base
+    if columns.ndim == 1 and bucket.gram is not None:
+        return replace(bucket, gram=np.ascontiguousarray(base[:, columns][:, :, columns]))
+    if columns.ndim == 1:
+        return replace(bucket, rows=np.ascontiguousarray(base[:, :, columns].swapaxes(1, 2)))
+    if bucket.gram is not None:
+        return replace(bucket, gram=np.array([g[np.ix_(c, c)] for g, c in zip(base, columns, strict=True)]))
+    return replace(bucket, rows=np.array([x[:, c].T for x, c in zip(base, columns, strict=True)]))
 
 
 def inner(local: Local, W: Array, correlation: Array) -> Inner:

@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 
 from relatask.linear.forms import Array, Bucket
 from relatask.linear.problem import Problem, Solution
-from relatask.linear.solvers import kernels
+from relatask.linear.solvers.alive import Alive, nearest, pick, screen
 from relatask.linear.solvers.inner import Inner, OverGram, combined, inner, localise
 
 FIRST = 100
 """Features of the first working set, where more are not known to matter."""
-
-SMALL = 64
-"""Problems with no more features than this are one working set."""
 
 STILL = 1e-28
 """A gain of this share of the objective is rounding."""
@@ -100,7 +97,7 @@ def working_sets(
     """
     strength, ridge = penalty.strengths(problem.shape), penalty.ridge
     W = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64)
-    state = _Alive(problem, strength, np.arange(problem.shape[1]))
+    state = Alive(problem, strength, np.arange(problem.shape[1]))
     work, still, passes, best = None, False, 0, -np.inf
     while True:
         correlation = state.correlation(W, ridge)
@@ -108,26 +105,33 @@ def working_sets(
         best = max(best, gap.bound)
         if _relative(gap.primal, best) <= tol or passes >= max_iter:
             break
-        active = W.any(0)
+        active = state.active(W)
         violated = (state.distance(correlation, 1.0, ridge) < 0) & ~active
-        n_active = int(active.sum())
+        n_active = int(active.sum(1).max())
         target = 0.5 * tol * gap.primal
-        if work is not None and work.covers(violated) and not work.loose(n_active):
+        covered = work is not None and work.covers(violated)
+        if work is not None and covered and not work.loose(n_active):
             if still:  # rounding allows no better
                 break
             work.refresh(correlation)
         else:
-            more = max(n_active // 8, 2 * int(violated.sum()))
-            if work is None or not work.covers(violated):  # the set is not the last: a coarse answer will do
+            if not covered:  # the set is not the last: a coarse answer will do
                 target = max(0.3 * (gap.primal - best), target)
             distance = state.distance(correlation, gap.factor, ridge)
-            W, correlation, state, distance = _screen(W, correlation, state, distance, gap)
-            distance[W.any(0)] = -np.inf
-            chosen = _first(distance, n_active + max(FIRST, min(n_active, more)))
+            reach = np.sqrt(2 * max(gap.primal - gap.bound, 0.0))
+            W, correlation, state, distance = screen(W, correlation, state, distance, reach)
+            distance[state.active(W)] = -np.inf
+            more = max(n_active // 8, 2 * int(violated.sum(1).max()))
+            chosen = nearest(distance, n_active + max(FIRST, min(n_active, more)))
+            if work is not None and still and np.array_equal(chosen, work.chosen):
+                break
             work = _Work(state, chosen, W, correlation, ridge)
         spent, still = work.solve(target, max_iter - passes)
         passes += spent
-        W[:, work.chosen] = work.way.arrays[0]
+        if len(work.chosen) == 1:
+            W[:, work.chosen[0]] = work.way.arrays[0]
+        else:
+            np.put_along_axis(W, work.chosen, work.way.arrays[0], axis=1)
     full = np.zeros(problem.shape)
     full[:, state.columns] = W
     return Solution(full, gap.primal, _relative(gap.primal, best), passes, "working_sets", certified=True)
@@ -136,23 +140,23 @@ def working_sets(
 class _Work:
     """A subproblem, and the way that it is being solved."""
 
-    def __init__(self, state: _Alive, chosen: NDArray[np.intp], W: Array, correlation: Array, ridge: float) -> None:
+    def __init__(self, state: Alive, chosen: NDArray[np.intp], W: Array, correlation: Array, ridge: float) -> None:
         self.chosen, self.n_alive = chosen, len(state.columns)
         self.local = localise(state.problem, chosen, state.strength, ridge)
-        self.way = inner(self.local, W[:, chosen], correlation[:, chosen])
+        self.way = inner(self.local, pick(W, chosen), pick(correlation, chosen))
         self.history: list[list[Array]] = [_copy(self.way)]
 
     def covers(self, violated: NDArray[np.bool_]) -> bool:
         """Whether no feature outside is violated."""
-        return int(violated.sum()) == int(violated[self.chosen].sum())
+        return int(violated.sum()) == int(np.take_along_axis(violated, self.chosen, axis=1).sum())
 
     def loose(self, n_active: int) -> bool:
         """Whether many features are 0 that cost as much as others."""
-        return not isinstance(self.way, OverGram) and len(self.chosen) > 1.25 * n_active + FIRST
+        return not isinstance(self.way, OverGram) and self.chosen.shape[1] > 1.25 * n_active + FIRST
 
     def refresh(self, correlation: Array) -> None:
         """Begin again from correlations that no rounding has gathered in."""
-        self.way.refresh(np.ascontiguousarray(correlation[:, self.chosen]))
+        self.way.refresh(pick(correlation, self.chosen))
         self.history = [_copy(self.way)]
 
     def gap(self) -> Gap:
@@ -186,86 +190,6 @@ class _Work:
         kept, self.way.arrays = self.way.arrays, better
         if not self.gap().primal < gap.primal:
             self.way.arrays = kept
-
-
-class _Alive:
-    """The problem on the columns that no sphere has ruled out."""
-
-    def __init__(self, problem: Problem, strength: Array, columns: NDArray[np.intp]) -> None:
-        self.problem, self.strength, self.columns = problem, strength, columns
-        self.dead = np.zeros(len(columns), dtype=bool)
-        self._diagonal: Array | None = None
-
-    @property
-    def diagonal(self) -> Array:
-        """(t, d) diagonal of H, or of what it is at most."""
-        if self._diagonal is None:
-            self._diagonal = np.empty(self.problem.shape)
-            for bucket in self.problem.forms.buckets:
-                if bucket.gram is not None:
-                    squares = np.diagonal(bucket.gram, axis1=1, axis2=2)
-                else:
-                    squares = kernels.column_squares(bucket.base)
-                self._diagonal[bucket.tasks] = squares * bucket.scale[:, None]
-        return self._diagonal
-
-    def correlation(self, W: Array, ridge: float) -> Array:
-        """B - (H + ridge) W, by products with the columns where W is not 0."""
-        active = np.flatnonzero(W.any(0))
-        if not len(active):
-            return self.problem.cross.copy()
-        part = np.ascontiguousarray(W[:, active])
-        out = self.problem.cross - ridge * W
-        for bucket in self.problem.forms.buckets:
-            V, base = part[bucket.tasks], bucket.base
-            if bucket.gram is not None:
-                picked = base[:, active]
-                product = V @ picked[0] if bucket.shared else (V[:, None, :] @ picked)[:, 0]
-            elif bucket.shared:
-                product = (V @ base[0][:, active].T) @ base[0]
-            else:
-                fit = base[:, :, active] @ V[:, :, None]
-                product = (fit.swapaxes(1, 2) @ base)[:, 0]
-            out[bucket.tasks] -= bucket.scale[:, None] * product
-        u = self.problem.coupling
-        if u is not None:
-            out += np.vdot(u[:, active], part) * u
-        return out
-
-    def distance(self, correlation: Array, factor: float, ridge: float) -> Array:
-        """(d,) distances of the features' dual points from the boundaries of their balls, in units of their norms."""
-        if len(self.strength) == 1:
-            slack = self.strength[0] - abs(factor) * np.sqrt(np.einsum("kd,kd->d", correlation, correlation))
-            return slack / np.sqrt(np.maximum(self.diagonal.max(0) + ridge, np.finfo(float).tiny))
-        slack = self.strength - abs(factor) * np.abs(correlation)
-        return (slack / np.sqrt(np.maximum(self.diagonal + ridge, np.finfo(float).tiny))).min(0)
-
-    def restricted(self, kept: NDArray[np.intp]) -> _Alive:
-        """The same on some of its columns."""
-        new = _Alive(self.problem.restricted(kept), self.strength[:, kept], self.columns[kept])
-        new._diagonal = self.diagonal[:, kept]
-        return new
-
-
-def _screen(
-    W: Array, correlation: Array, state: _Alive, distance: Array, gap: Gap
-) -> tuple[Array, Array, _Alive, Array]:
-    """Drop features whose dual points lie further inside their balls than the optimum can be away, where it pays."""
-    reach = np.sqrt(2 * max(gap.primal - gap.bound, 0.0))
-    out = state.dead | ((distance > reach) & ~W.any(0))
-    state.dead = out
-    kept = np.flatnonzero(~out)
-    if not 0 < len(kept) < 0.2 * len(out) or len(out) <= 4 * FIRST:
-        return W, correlation, state, np.where(out, np.inf, distance)
-    return W[:, kept], correlation[:, kept], state.restricted(kept), distance[kept]
-
-
-def _first(distance: Array, size: int) -> NDArray[np.intp]:
-    """The features nearest to their boundaries, in their order; those that are ruled out never."""
-    able = np.flatnonzero(distance < np.inf)
-    if len(able) <= max(size, SMALL):
-        return able
-    return np.sort(able[np.argpartition(distance[able], size)[:size]])
 
 
 def _copy(way: Inner) -> list[Array]:
