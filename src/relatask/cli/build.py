@@ -220,6 +220,8 @@ def _matrix(value: Any, folder: Path, name: str, tasks: Sequence[Any]) -> Any:
     """Return an option as the constructor takes it: a file becomes a matrix or an edge list, rows become an array."""
     import numpy as np
 
+    if name.endswith(".tree"):  # its nested lists are no matrix
+        return value
     if isinstance(value, str) and re.search(r"\.(csv|tsv|txt|parquet|pq)$", value, flags=re.IGNORECASE):
         return read_matrix(folder / value, name, tasks)
     if isinstance(value, (list, tuple)) and value and all(isinstance(row, (list, tuple)) for row in value):
