@@ -27,8 +27,8 @@ class FusedSparse(Proximal):
     ``R(W) = strength * sum_k ||w_k - w_{k+1}||_1 + sparse * ||W||_1 + shared * sum_j ||W[:, j]||_2``
 
     One norm with an exact prox: total variation along the tasks, then each entry, then each feature is shrunk (Zhou
-    2012, theorem 1). With sparse = shared = 0 only differences are penalised, so that nothing bounds what the tasks
-    have in common.
+    2012, theorem 1). With sparse = shared = 0 only differences are penalised: nothing bounds what the tasks have in
+    common, and a fit is certified only where every task has as many independent rows as features.
 
     Parameters
     ----------
