@@ -20,7 +20,7 @@ from relatask.cli.matrix import read_matrix
 from relatask.cli.problem import Problem
 from relatask.notices import InputError
 
-MODEL_SETTINGS = ("intercept", "weighting", "solver", "tol", "max_iter")
+MODEL_SETTINGS = ("intercept", "scale_targets", "weighting", "solver", "tol", "max_iter")
 
 
 def relation_class(name: str, where: str = "relation") -> Any:

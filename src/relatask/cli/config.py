@@ -168,6 +168,11 @@ class ModelConfig(Section):
     intercept: Literal["free", "tied", "common", "none"] = Field(
         default="free", description="how the intercepts are shared"
     )
+    scale_targets: bool = Field(
+        default=False,
+        description="divide each task's labels by their standard deviation on training rows before the relation acts: "
+        "for targets of different units",
+    )
     solver: Literal["auto", "direct", "admm", "fista"] = Field(
         default="auto", description="auto picks the cheapest exact one"
     )

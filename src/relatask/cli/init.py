@@ -248,6 +248,7 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         "  relation: {name: Pairwise, strength: auto}",
         "  weighting: sample  # sum: every row counts 1; task: every task counts 1; sample: (tasks / rows) per row",
         "  intercept: free  # free, tied (under the relation), common, none",
+        f"  scale_targets: {str(not grouped).lower()}  # targets in units of their own spread, for the relation",
         "  solver: auto",
         "  tol: 1.0e-6",
         "# single: each task alone, inputs scaled (raw: as they are); the better one counts. pooled: one model.",

@@ -82,8 +82,10 @@ def _build(name: str, models: Mapping[str, Any]) -> Any:
 
     like = next((model for model in models.values() if isinstance(model, MultiTaskRegressor)), None)
     same: dict[str, Any] = {"weighting": like.weighting, "standardize": like.standardize} if like is not None else {}
+    # One strength for all single tasks: chosen in the units in which the model's own is.
+    alone = same if like is None else same | {"scale_targets": like.scale_targets}
     if name == "single":
-        return MultiTaskRegressor(Ridge("auto"), **same)
+        return MultiTaskRegressor(Ridge("auto"), **alone)
     if name == "single_raw":
-        return MultiTaskRegressor(Ridge("auto"), **(same | {"standardize": False}))
+        return MultiTaskRegressor(Ridge("auto"), **(alone | {"standardize": False}))
     return PooledRegressor("auto", intercept="common" if name == "pooled" else "free", **same)
