@@ -85,6 +85,8 @@ class TaskDescriptors(Quadratic):
         """Give the least cost over B; W is (t, d)."""
         W, xp = read_w(W, len(self._own), "TaskDescriptors")
         strength, ridge = self._strengths()
+        if self.vanishes:
+            return xp.sum(W * 0)
         basis, singular = self._span
         U = like(basis, W, xp)
         along = U.T @ W
@@ -97,7 +99,7 @@ class TaskDescriptors(Quadratic):
         """Give (I/strength + Z Z'/ridge)^-1: a multiple of the identity and a few vectors."""
         self._check_size(n_tasks)
         strength, ridge = self._strengths()
-        if strength == 0:
+        if self.vanishes:
             return Diagonal(np.zeros(n_tasks))
         basis, singular = self._span
         total = strength * singular**2 + ridge
@@ -157,8 +159,8 @@ class TaskDescriptors(Quadratic):
 
     @property
     def vanishes(self) -> bool:
-        """Whether R is zero everywhere: at strength 0."""
-        return self.strength == 0
+        """Whether R is zero everywhere: V is free, or Z B is and can be any W."""
+        return self.strength == 0 or (self.ridge == 0 and len(self._span[1]) == len(self._own))
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
