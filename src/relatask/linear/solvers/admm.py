@@ -1,7 +1,8 @@
 """Alternating direction method of multipliers: the data by one eigendecomposition per task, each relation by its prox.
 
 minimise F(W) + R_q(V_0) + sum_i R_i(V_i) with V_i = W, over-relaxed, its step adapted to the balance of the primal and
-dual residuals (Boyd et al. 2011, sections 3.4.1, 3.4.3 and 7.1), stopped by a certified duality gap. A relation of W as
+dual residuals (Boyd et al. 2011, sections 3.4.1, 3.4.3 and 7.1), accelerated as a fixed-point iteration of what the
+proximal operators are applied to (Anderson), stopped by a certified duality gap. A relation of W as
 a sum of components has a copy of each, and V_i is their sum.
 """
 
@@ -16,8 +17,11 @@ from relatask.linear.forms import Array
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.certificate import Objective, relative_gap
 from relatask.relations import Proximal, Split
+from relatask.relations.anderson import Anderson
 
 RELAX = 1.6
+MEMORY = 5
+"""Points that the acceleration remembers."""
 CHECK = 10
 """Iterations between two certificates, and between two looks at the step."""
 EARLY = (2, 4, 7)
@@ -63,16 +67,22 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     data_step = _data_step(objective, rho * stiffness)
     best = Candidate(np.inf, np.zeros(shape), ())
     best_bound, gap = -np.inf, np.inf
+    anderson = Anderson(MEMORY)
     for iteration in range(1, max_iter + 1):
         sums = [np.sum(vs, axis=0) - np.sum(us, axis=0) for vs, us in zip(V, U, strict=True)]
         right = problem.cross + rho * np.sum([m / len(p) for m, p in zip(sums, proxes, strict=True)], axis=0)
         W = data_step(right)
         change = primal = size = 0.0
+        shifts = [(W - m) / len(parts) for m, parts in zip(sums, proxes, strict=True)]
+        split = np.stack(
+            [v - u + s for vs, us, s in zip(V, U, shifts, strict=True) for v, u in zip(vs, us, strict=True)]
+        )
+        old = np.stack([v for vs in V for v in vs])
+        points = old + np.stack([u for us in U for u in us])
+        pairs = zip(split, anderson.step(points, points + RELAX * (split - old)), strict=True)
         for i, parts in enumerate(proxes):
-            shift = (W - sums[i]) / len(parts)
             for c, prox in enumerate(parts):
-                x = V[i][c] - U[i][c] + shift
-                relaxed = RELAX * x + (1 - RELAX) * V[i][c] + U[i][c]
+                x, relaxed = next(pairs)
                 v = prox(relaxed, rho)
                 change += float(np.vdot(v - V[i][c], v - V[i][c]))
                 primal += float(np.vdot(x - v, x - v))
@@ -95,6 +105,7 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
         factor = _adapt(np.sqrt(primal), np.sqrt(change), np.sqrt(size), V, U)
         if factor != 1.0:
             rho *= factor
+            anderson = Anderson(MEMORY)
             U = [[u / factor for u in us] for us in U]
             data_step = _data_step(objective, rho * stiffness)
     solution = Solution(best.W, best.value, gap, iteration, "admm", certified=True, components=best.components)
