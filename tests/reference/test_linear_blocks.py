@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cvxpy as cp
@@ -107,6 +108,17 @@ def test_what_may_be_missing_at_predict() -> None:
     told = r"NaN in row 0, column 0 of task 0, which has this feature \(1 such values\)"
     with pytest.raises(InputError, match=told):
         model.predict(np.where(np.arange(D) == 0, np.nan, X[:1]), tasks[:1])
+
+
+def test_a_saved_model_knows_its_blocks_and_weights(tmp_path: Path) -> None:
+    X, y, tasks = data(4)
+    model = MultiTaskRegressor(Pairwise(0.1), missing_features="block", task_weight={1: 2.0}, scale_targets=True).fit(
+        X, y, tasks
+    )
+    model.save(tmp_path / "model")
+    again = MultiTaskRegressor.load(tmp_path / "model")
+    assert again.get_params()["task_weight"] == {1: 2.0}
+    assert (again.predict(X, tasks) == model.predict(X, tasks)).all()
 
 
 def holed(row: int, column: int) -> np.ndarray:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from relatask.linear.forms import Array
-from relatask.linear.labels import listed
 from relatask.linear.statistics import Statistics
 from relatask.notices import InputError
 
@@ -53,7 +52,7 @@ def with_blocks(design: Design, layout: str, names: NDArray | None) -> Design:
     absent = missing > 0
     nowhere = np.flatnonzero(absent.all(0))
     if len(nowhere):
-        told = listed([_name(names, j) for j in nowhere.tolist()])
+        told = ", ".join(_name(names, j) for j in nowhere.tolist()[:6])
         raise InputError(f"X holds NaN only in column {told}: no task has it; leave it out.")
     return replace(design, X=np.where(holes, X.dtype.type(0), X), absent=absent)
 

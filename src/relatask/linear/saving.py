@@ -130,6 +130,8 @@ def _encoded(value: Any, arrays: Arrays) -> Any:
         return {"type": "dict", "items": {key: _encoded(v, arrays) for key, v in value.items()}}
     if isinstance(value, dict):
         return {"type": "mapping", "items": [[_encoded(k, arrays), _encoded(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, dict):
+        return {"type": "mapping", "keys": _encoded(list(value), arrays), "values": _encoded([*value.values()], arrays)}
     raise InputError(
         f"{value!r} is a {type(value).__name__} and cannot be saved; labels and parameters may be numbers, text and "
         f"tuples of these."
@@ -160,6 +162,8 @@ def _decoded(value: Any, arrays: Arrays) -> Any:
         return {_decoded(k, arrays): _decoded(v, arrays) for k, v in value["items"]}
     if kind == "dict":
         return {key: _decoded(v, arrays) for key, v in value["items"].items()}
+    if kind == "mapping":
+        return dict(zip(_decoded(value["keys"], arrays), _decoded(value["values"], arrays), strict=True))
     held = {key: _decoded(v, arrays) for key, v in value["fields"].items()}
     if kind == "path":
         return Tried(**held)
