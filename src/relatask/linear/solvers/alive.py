@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,23 +41,23 @@ class Alive:
                 self._diagonal[bucket.tasks] = squares * bucket.scale[:, None]
         return self._diagonal
 
-    def correlation(self, W: Array, ridge: float) -> Array:
-        """B - (H + ridge) W, by products with the columns where W is not 0."""
+    def correlation(self, W: Array, ridge: float, fits: Sequence[Array | None]) -> Array:
+        """B - (H + ridge) W, from fits X_k w_k where they are known, else by the columns where W is not 0."""
         active = np.flatnonzero(W.any(0))
         if not len(active):
             return self.problem.cross.copy()
         part = np.ascontiguousarray(W[:, active])
         out = self.problem.cross - ridge * W
-        for bucket in self.problem.forms.buckets:
+        for bucket, known in zip(self.problem.forms.buckets, fits, strict=True):
             V, base = part[bucket.tasks], bucket.base
             if bucket.gram is not None:
                 picked = base[:, active]
                 product = V @ picked[0] if bucket.shared else (V[:, None, :] @ picked)[:, 0]
             elif bucket.shared:
-                product = (V @ base[0][:, active].T) @ base[0]
+                product = (V @ base[0][:, active].T if known is None else known) @ base[0]
             else:
-                fit = base[:, :, active] @ V[:, :, None]
-                product = (fit.swapaxes(1, 2) @ base)[:, 0]
+                fit = (base[:, :, active] @ V[:, :, None])[:, :, 0] if known is None else known
+                product = (fit[:, None, :] @ base)[:, 0]
             out[bucket.tasks] -= bucket.scale[:, None] * product
         u = self.problem.coupling
         if u is not None:

@@ -63,6 +63,10 @@ class Inner(Protocol):
         """Take correlations that were computed afresh, where they are kept."""
         ...
 
+    def fits(self) -> list[Array | None]:
+        """(k, m) X_k w_k of every bucket, where they are kept."""
+        ...
+
 
 def localise(problem: Problem, chosen: NDArray[np.intp], strength: Array, ridge: float) -> Local:
     """Restrict a problem to some columns (1, s), or to (t, s) of each task."""
@@ -126,6 +130,10 @@ class OverGram:
         """Take correlations that were computed afresh, where they are kept."""
         self.arrays[1] = correlation.copy()
 
+    def fits(self) -> list[Array | None]:
+        """None is kept."""
+        return [None] * len(self.local.buckets)
+
 
 class OverBlocks:
     """Sweeps over the Grams of blocks of features; the fit of every bucket is kept, products go over whole blocks."""
@@ -166,6 +174,11 @@ class OverBlocks:
 
     def refresh(self, correlation: Array) -> None:
         """Keep the fit: correlations are computed from it."""
+
+    def fits(self) -> list[Array | None]:
+        """(k, m) X_k w_k of every bucket of rows."""
+        pairs = zip(self.local.buckets, self.arrays[1:], strict=False)
+        return [fit if bucket.gram is None else None for bucket, fit in pairs]
 
     def _correlation(self, block: slice) -> Array:
         local, W = self.local, self.arrays[0]
@@ -226,6 +239,11 @@ class OverOwn:
 
     def refresh(self, correlation: Array) -> None:
         """Keep the fit: correlations are computed from it."""
+
+    def fits(self) -> list[Array | None]:
+        """(k, m) X_k w_k of every bucket."""
+        Z, ends = self.arrays[1], self.ends
+        return [np.array([Z[ends[k] : ends[k + 1]] for k in b.tasks]) for b in self.local.buckets]
 
 
 def combined(history: Sequence[list[Array]]) -> list[Array] | None:

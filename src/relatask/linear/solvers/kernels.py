@@ -161,9 +161,10 @@ def own_rows(columns, ends, scale, squares, ridge, coupling, v, B, Z, W, strengt
     for j in range(s):
         x = columns[j]
         for k in range(t):
+            part, fit = x[ends[k] : ends[k + 1]], Z[ends[k] : ends[k + 1]]
             dot = 0.0
-            for i in range(ends[k], ends[k + 1]):
-                dot += x[i] * Z[i]
+            for i in range(len(part)):
+                dot += part[i] * fit[i]
             w[k, 0] = W[k, j]
             h[k] = squares[k, j] + ridge
             R[k, 0] = B[k, j] - scale[k] * dot - ridge * W[k, j]
@@ -176,8 +177,9 @@ def own_rows(columns, ends, scale, squares, ridge, coupling, v, B, Z, W, strengt
         for k in range(t):
             change = delta[k]
             W[k, j] += change
-            for i in range(ends[k], ends[k + 1]):
-                Z[i] += change * x[i]
+            part, fit = x[ends[k] : ends[k + 1]], Z[ends[k] : ends[k + 1]]
+            for i in range(len(part)):
+                fit[i] += change * part[i]
             if len(coupling):
                 v[0] += coupling[k, j] * change
     return gained
@@ -220,9 +222,10 @@ def own_products(columns, ends, Z):  # type: ignore[no-untyped-def]
     out = np.empty((len(ends) - 1, len(columns)))
     for j in range(len(columns)):
         for k in range(len(ends) - 1):
+            part, fit = columns[j, ends[k] : ends[k + 1]], Z[ends[k] : ends[k + 1]]
             dot = 0.0
-            for i in range(ends[k], ends[k + 1]):
-                dot += columns[j, i] * Z[i]
+            for i in range(len(part)):
+                dot += part[i] * fit[i]
             out[k, j] = dot
     return out
 
@@ -232,7 +235,9 @@ def column_squares(rows):  # type: ignore[no-untyped-def]
     """(k, d) sums of squares of (k, m, d) rows, read once in their order."""
     out = np.zeros((rows.shape[0], rows.shape[2]))
     for k in range(rows.shape[0]):
+        total = out[k]
         for i in range(rows.shape[1]):
-            for j in range(rows.shape[2]):
-                out[k, j] += rows[k, i, j] * rows[k, i, j]
+            row = rows[k, i]
+            for j in range(len(row)):
+                total[j] += row[j] * row[j]
     return out
