@@ -16,6 +16,7 @@ from scipy import sparse
 from relatask.linear.blocks import measured_from
 from relatask.linear.datafits import Squared, pooled
 from relatask.linear.design import Design
+from relatask.linear.folds import within_task_folds
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
 from relatask.linear.problem import Problem
@@ -23,7 +24,7 @@ from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
-from relatask.linear.sparse_rows import sparse_fingerprints, sparse_row_products
+from relatask.linear.sparse_rows import sparse_row_products
 from relatask.linear.statistics import Statistics
 from relatask.linear.targets import divided_targets
 from relatask.notices import InputError, RelataskWarning
@@ -193,41 +194,6 @@ def reach_of(part: Relation, name: str, correlations: Sequence[Array], curvature
     return max(low for low, _ in reaches), max(high for _, high in reaches)
 
 
-def within_task_folds(design: Design, folds: int, seed: int) -> list[NDArray[np.bool_]]:
-    """(n,) masks of held-out rows: each task's rows are dealt out in turn; columns share their rows' folds.
-
-    A row's place depends on its numbers only: neither the order of the rows nor repeating one (instead of giving it
-    more weight) changes a fold, and equal rows are never on both sides.
-    """
-    place = _fingerprints(design, seed)
-    codes = np.zeros(len(place), dtype=np.intp) if design.codes is None else design.codes
-    order = np.lexsort((place, codes))
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (np.diff(place[order]) != 0) | (np.diff(codes[order]) != 0)
-    rank = np.cumsum(first) - 1
-    start = np.zeros(design.n_tasks, dtype=np.intp)
-    start[codes[order][::-1]] = rank[::-1]
-    fold = np.empty(len(order), dtype=np.intp)
-    # Tasks begin at different folds, so that small ones do not all leave the last folds empty.
-    fold[order] = (rank - start[codes[order]] + codes[order]) % folds
-    return [fold == k for k in range(folds)]
-
-
-def _fingerprints(design: Design, seed: int) -> NDArray[np.uint64]:
-    """(n,) pseudo-random numbers, equal for equal rows of X and y."""
-    rng = np.random.default_rng(seed)
-    out = np.zeros(len(design.y), dtype=np.uint64)
-    if sparse.issparse(design.X):
-        out = sparse_fingerprints(design.X, rng)
-    for values in (design.y,) if sparse.issparse(design.X) else (design.X, design.y):
-        for column in values.reshape(len(out), -1).T:
-            # -0.0 becomes 0.0, and every NaN the same one.
-            plain = np.where(np.isnan(column), np.nan, column + 0.0).astype(np.float64)
-            out += plain.view(np.uint64) * (rng.integers(2**64, dtype=np.uint64) | np.uint64(1))
-            out ^= out >> np.uint64(29)
-    return out * np.uint64(0x9E3779B97F4A7C15)
-
-
 def solve_path(
     problem: Problem, relation: Relation, names: Sequence[str], candidates: Sequence[tuple[float, ...]], model: Model
 ) -> list[Array]:
@@ -306,4 +272,4 @@ def _without(test: Design, absent: NDArray[np.bool_]) -> Design:
     return test.rows(np.flatnonzero(~absent[test.codes]))
 
 
-__all__ = ["Model", "Path", "choose", "open_strengths", "predict_rows", "solve_path"]
+__all__ = ["Model", "Path", "choose", "open_strengths", "predict_rows", "solve_path", "within_task_folds"]
