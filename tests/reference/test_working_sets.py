@@ -13,8 +13,8 @@ from sklearn.linear_model import Lasso, MultiTaskLasso
 from relatask.linear.forms import Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import inner, kernels, solve, working_sets
-from relatask.linear.solvers.working_sets import SparsePenalty, applies
-from relatask.relations import Ridge, SharedSparsity, Sparse
+from relatask.linear.solvers.working_sets import SparsePenalty, applies, sparse_penalty
+from relatask.relations import Pairwise, Relation, Ridge, SharedSparsity, Sparse
 from sparse_cases import LAYOUTS, Rows, null_strength, optimum, rows, value
 
 KINDS = ("rows", "entries")
@@ -200,6 +200,20 @@ def test_what_it_takes() -> None:
     assert not applies(problem, SparsePenalty("rows", np.array([1.0, 1.0, 0.0, 1.0, 1.0])))
     assert not applies(problem, SparsePenalty("entries", np.inf))
     assert not applies(problem, SparsePenalty("rows", 1.0, ridge=-1.0))
+
+
+def test_the_relations_it_is_for() -> None:
+    assert as_tuple(SharedSparsity(2.0)) == ("rows", 2.0, 0.0)
+    assert as_tuple(Sparse(2.0) + Ridge(0.5) + Sparse(1.0) + Ridge(1.0)) == ("entries", 3.0, 1.5)
+    assert as_tuple(SharedSparsity(2.0) + Sparse(0.0)) == ("rows", 2.0, 0.0)
+    for other in (Ridge(1.0), Sparse(0.0), Sparse(1.0) + SharedSparsity(1.0), Sparse(1.0) + Pairwise(1.0)):
+        assert sparse_penalty(other) is None
+
+
+def as_tuple(relation: Relation) -> tuple[object, ...]:
+    penalty = sparse_penalty(relation)
+    assert penalty is not None
+    return penalty.kind, penalty.strength, penalty.ridge
 
 
 def shared(X: np.ndarray, Y: np.ndarray) -> Problem:

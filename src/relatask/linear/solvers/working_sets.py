@@ -19,6 +19,7 @@ from relatask.linear.forms import Array, Bucket
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.alive import Alive, nearest, pick, screen
 from relatask.linear.solvers.inner import Inner, OverGram, combined, inner, localise
+from relatask.relations import Relation, Ridge, SharedSparsity, Sparse, parts
 
 FIRST = 100
 """Features of the first working set, where more are not known to matter."""
@@ -36,7 +37,7 @@ class SparsePenalty:
 
     Attributes
     ----------
-    kind : which of both.
+    kind : which of both; "rows" are features, the rows of the transpose of W.
     strength : number, (d,), or (t, d) for entries; positive and finite.
     ridge : number >= 0.
     """
@@ -67,6 +68,21 @@ def applies(problem: Problem, penalty: SparsePenalty) -> bool:
     return bool(fit) and min(problem.shape) > 0 and all(type(b) is Bucket for b in problem.forms.buckets)
 
 
+def sparse_penalty(relation: Relation) -> SparsePenalty | None:
+    """The relation as a penalty of this solver: one kind of sparsity, and ridges; None where it is another."""
+    given = parts(relation)
+    kinds = {type(part) for part in given if not isinstance(part, Ridge) and getattr(part, "strength", None) != 0}
+    if kinds not in ({SharedSparsity}, {Sparse}):
+        return None
+    strength, ridge = 0.0, 0.0
+    for part in given:
+        if isinstance(part, Ridge):
+            ridge += float(part.strength)
+        else:
+            strength += float(part.strength)  # type: ignore[attr-defined]
+    return SparsePenalty("rows" if kinds == {SharedSparsity} else "entries", strength, ridge)
+
+
 def gap_at(problem: Problem, penalty: SparsePenalty, W: Array, correlation: Array) -> Gap:
     """Objective at W and lower bound from its residuals, given B - (H + ridge) W on the columns of `problem`."""
     return _gap(problem.cross, problem.constant, penalty.strengths(problem.shape), W, correlation)
@@ -94,6 +110,16 @@ def working_sets(
     -------
     Solution
         `residual` is the certified relative duality gap, `n_iter` the passes over working sets.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from relatask.linear.forms import Bucket, Forms
+    >>> X, Y = np.eye(3), np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 1.0]])
+    >>> forms = Forms((Bucket(np.arange(2), np.ones(2), rows=X[None]),), 2, 3)
+    >>> problem = Problem(forms, Y.T @ X, 0.5 * float((Y**2).sum()))
+    >>> working_sets(problem, SparsePenalty("rows", 1.0)).W.round(6).tolist()
+    [[2.4, 0.0, 0.0], [3.2, 0.0, 0.0]]
     """
     strength, ridge = penalty.strengths(problem.shape), penalty.ridge
     W = np.zeros(problem.shape) if start is None else np.array(start, dtype=np.float64)
