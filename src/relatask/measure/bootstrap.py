@@ -9,19 +9,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from relatask.measure.catalogue import METRICS, RANKED, check_metrics, known_metric, overall_metric, task_metric
 from relatask.measure.differences import BOOTSTRAP, Differences, judged
+from relatask.measure.formulas import OVERALL, PER_TASK, of_tasks, over_all
 from relatask.measure.intervals import t_interval, without_rounding
-from relatask.measure.metrics import (
-    METRICS,
-    OVERALL,
-    PER_TASK,
+from relatask.measure.metrics import evaluate, flatten
+from relatask.measure.moments import (
+    Kinds,
     Moments,
-    evaluate,
-    flatten,
-    known_metric,
+    Ranks,
+    check_labels,
+    label_terms,
     moments,
-    overall_metric,
-    task_metric,
+    task_kinds,
+    with_terms,
 )
 from relatask.measure.scores import ALL
 
@@ -38,6 +39,7 @@ def bootstrap_differences(
     tasks: Sequence[object] | None = None,
     metric: str = "rmse",
     *,
+    kinds: str | Sequence[str] | None = None,
     rows: npt.ArrayLike | None = None,
     method: str = "method",
     baseline: str = "baseline",
@@ -65,6 +67,8 @@ def bootstrap_differences(
         Names; positions if None.
     metric, overall, level :
         As in `differences`.
+    kinds : str or sequence of t str, optional
+        As in `evaluate`.
     rows : (n,) int array, optional
         With `codes`: which row of the data each label belongs to; None means that each is a row of its own.
     method, baseline : str
@@ -82,7 +86,8 @@ def bootstrap_differences(
     Raises
     ------
     InputError
-        For an unknown metric, shapes that differ, or predictions that are not finite.
+        For an unknown metric or one that the kinds do not have, shapes that differ, or labels and predictions that
+        cannot be.
 
     References
     ----------
@@ -101,13 +106,18 @@ def bootstrap_differences(
     truth, ours, code, row = flatten(y, prediction, codes, rows)
     _, theirs, _, _ = flatten(y, baseline_prediction, codes, rows)
     names = _names(tasks, code)
-    exact = [moments(truth, guess, code, len(names)) for guess in (ours, theirs)]
+    of = task_kinds(kinds, len(names))
+    check_metrics([of_task, of_all], ["regression"] if of is None else of)
+    for guess in (ours, theirs):
+        check_labels(truth, guess, code, of)
+    ranked = not RANKED.isdisjoint((of_task, of_all))
+    exact = [moments(truth, guess, code, len(names), of, ranked=ranked) for guess in (ours, theirs)]
     sides = [_both(m, of_task, of_all)[0] for m in exact]
     sign = np.append(np.full(len(names), METRICS[of_task].sign), METRICS[of_all].sign)
     d = without_rounding(sign * (sides[0] - sides[1]), *sides)
     drawn = [
         sign * (_both(a, of_task, of_all) - _both(b, of_task, of_all))
-        for a, b in _resampled(truth, [ours - truth, theirs - truth], code, row, len(names), repeats, seed)
+        for a, b in _resampled(truth, [ours, theirs], code, row, len(names), repeats, seed, of, ranked)
     ]
     error = _deviation(np.concatenate(drawn))
     n = np.bincount(code, minlength=len(names))
@@ -129,6 +139,7 @@ def bootstrap_scores(
     tasks: Sequence[object] | None = None,
     metrics: Sequence[str] | None = None,
     *,
+    kinds: str | Sequence[str] | None = None,
     rows: npt.ArrayLike | None = None,
     level: float = 0.05,
     repeats: int = 1000,
@@ -138,7 +149,7 @@ def bootstrap_scores(
 
     Parameters
     ----------
-    y, prediction, codes, tasks, metrics :
+    y, prediction, codes, tasks, metrics, kinds :
         As in `evaluate`.
     rows, level, repeats, seed :
         As in `bootstrap_differences`.
@@ -155,12 +166,13 @@ def bootstrap_scores(
     >>> row["low"] < row["value"] < row["high"]
     True
     """
-    found = evaluate(y, prediction, codes, tasks, metrics)
+    found = evaluate(y, prediction, codes, tasks, metrics, kinds=kinds)
     truth, guess, code, row = flatten(y, prediction, codes, rows)
     names = _names(tasks, code)
     wanted = list(dict.fromkeys(score["metric"] for score in found))
     drawn: dict[str, list[Floats]] = {name: [] for name in wanted}
-    for (m,) in _resampled(truth, [guess - truth], code, row, len(names), repeats, seed):
+    of, ranked = task_kinds(kinds, len(names)), not RANKED.isdisjoint(wanted)
+    for (m,) in _resampled(truth, [guess], code, row, len(names), repeats, seed, of, ranked):
         for name in wanted:
             drawn[name].append(_both(m, name if name in PER_TASK else None, name if name in OVERALL else None))
     error = {name: _deviation(np.concatenate(parts)) for name, parts in drawn.items()}
@@ -180,8 +192,8 @@ def _names(tasks: Sequence[object] | None, code: Ints) -> list[str]:
 def _both(m: Moments, of_task: str | None, of_all: str | None) -> Floats:
     """(draws, t + 1): the metric of each task and the one over all tasks, NaN for one that is not asked for."""
     n = np.atleast_2d(m.n)
-    each = PER_TASK[of_task](m) if of_task is not None else np.full(n.shape, np.nan)
-    whole = OVERALL[of_all](m) if of_all is not None else np.full(len(n), np.nan)
+    each = of_tasks(of_task, m) if of_task is not None else np.full(n.shape, np.nan)
+    whole = over_all(of_all, m) if of_all is not None else np.full(len(n), np.nan)
     return np.column_stack([np.reshape(each, n.shape), np.reshape(whole, len(n))])
 
 
@@ -224,17 +236,30 @@ def _units(code: Ints, row: Ints) -> _Units:
 
 
 def _resampled(
-    truth: Floats, errors: Sequence[Floats], code: Ints, row: Ints, n_tasks: int, repeats: int, seed: int
+    truth: Floats,
+    guesses: Sequence[Floats],
+    code: Ints,
+    row: Ints,
+    n_tasks: int,
+    repeats: int,
+    seed: int,
+    kinds: Kinds | None,
+    ranked: bool,
 ) -> Iterator[list[Moments]]:
-    """Moments (draws, t) for each of several errors (m,) on the same draws, block by block."""
+    """Moments (draws, t) for each of several predictions (m,) on the same draws, block by block."""
     rng = np.random.default_rng(seed)
     units = _units(code, row)
     n_units = len(units.size)
     n = np.bincount(code, minlength=n_tasks)
     # Centred labels: sums of squares of resampled rows then keep their digits.
     centre = np.bincount(code, weights=truth, minlength=n_tasks) / np.maximum(n, 1)
+    if kinds is not None:  # classes and counts have theirs as they are
+        centre = np.where(np.array(kinds) == "regression", centre, 0.0)
     y = truth - centre[code]
-    draws_at_once = max(1, _BLOCK // max(n_units, 1))
+    errors = [guess - truth for guess in guesses]
+    terms = [label_terms(truth, guess, code, kinds) if kinds is not None else {} for guess in guesses]
+    ranks = [Ranks.of(truth, guess, code, kinds) if ranked and kinds is not None else None for guess in guesses]
+    draws_at_once = max(1, _BLOCK // max(len(y) if ranked else n_units, 1))
     for first in range(0, repeats, draws_at_once):
         draws = min(draws_at_once, repeats - first)
         picked = units.start + (rng.random((draws, n_units)) * units.size).astype(np.int64)
@@ -250,4 +275,15 @@ def _resampled(
         shift = total / np.maximum(drawn, 1)
         sst = square - drawn * shift**2
         sst[sst <= 1e-12 * square] = 0.0  # one row drawn every time: a constant target, up to rounding
-        yield [Moments(drawn, sums(e**2), sums(np.abs(e)), sst, centre + shift) for e in errors]
+        block = [Moments(drawn, sums(e**2), sums(np.abs(e)), sst, centre + shift) for e in errors]
+        if kinds is not None:
+            block = [
+                with_terms(
+                    m,
+                    kinds,
+                    {name: sums(values) for name, values in more.items()},
+                    rank.pairs(times[units.of]) if rank is not None else (None, None),
+                )
+                for m, more, rank in zip(block, terms, ranks, strict=True)
+            ]
+        yield block

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from relatask.measure.catalogue import METRICS, known_metric
 from relatask.measure.checks import Support
 from relatask.measure.differences import scores_grid, scores_of, split_ratio
+from relatask.measure.formulas import PER_TASK
 from relatask.measure.intervals import ROUNDING, corrected_interval
-from relatask.measure.metrics import METRICS, PER_TASK, known_metric
 from relatask.measure.scores import Scores
 from relatask.notices import InputError
 

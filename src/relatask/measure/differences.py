@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from relatask.measure.catalogue import METRICS, known_metric, overall_metric, task_metric
 from relatask.measure.intervals import benjamini_hochberg, corrected_interval, without_rounding
-from relatask.measure.metrics import METRICS, known_metric, overall_metric, task_metric
 from relatask.measure.scores import ALL, Scores
 from relatask.notices import InputError
 

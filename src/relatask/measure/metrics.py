@@ -1,164 +1,29 @@
-"""Metrics of regression, per task and over all tasks, from a few sums per task; a missing label never enters one."""
+"""Metrics per task and over all tasks, from a few sums per task; a missing label never enters one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from relatask.measure.catalogue import (
+    KINDS_OF,
+    METRICS,
+    RANKED,
+    REGRESSION,
+    WORDS,
+    check_metrics,
+    known_metric,
+    metrics_of,
+    overall_metric,
+    task_metric,
+)
+from relatask.measure.formulas import OVERALL, PER_TASK, of_tasks, over_all, suits_all
+from relatask.measure.moments import Floats, Ints, Moments, check_labels, moments, task_kinds
 from relatask.measure.scores import ALL
 from relatask.notices import InputError
-from relatask.tasks import Metric
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """The sums per task from which every metric here follows; arrays (..., t), leading axes are bootstrap replicates.
-
-    Parameters
-    ----------
-    n : (..., t) array
-        Observed labels.
-    sse, sae : (..., t) arrays
-        Sums of squared and of absolute errors.
-    sst : (..., t) array
-        Sum of squared distances of the labels to their task's own mean; exactly 0 for a constant target.
-    mean : (..., t) array
-        Mean label; 0 where a task has none.
-    """
-
-    n: npt.NDArray[Any]
-    sse: Floats
-    sae: Floats
-    sst: Floats
-    mean: Floats
-
-
-def moments(y: Floats, prediction: Floats, codes: Ints, n_tasks: int) -> Moments:
-    """Sums per task of flat, observed labels: y (m,), prediction (m,), codes (m,) in 0..n_tasks - 1."""
-    n = np.bincount(codes, minlength=n_tasks)
-    mean = _sums(codes, y, n_tasks) / np.maximum(n, 1)
-    error, centred = prediction - y, y - mean[codes]
-    # The mean of equal numbers can be off by rounding: a constant target is recognised by its range, not by its sum.
-    low, high = np.full(n_tasks, np.inf), np.full(n_tasks, -np.inf)
-    np.minimum.at(low, codes, y)
-    np.maximum.at(high, codes, y)
-    return Moments(
-        n=n,
-        sse=_sums(codes, error**2, n_tasks),
-        sae=_sums(codes, np.abs(error), n_tasks),
-        sst=np.where(high > low, _sums(codes, centred**2, n_tasks), 0.0),
-        mean=mean,
-    )
-
-
-def _sums(codes: Ints, values: Floats, n_tasks: int) -> Floats:
-    return np.bincount(codes, weights=values, minlength=n_tasks).astype(np.float64, copy=False)
-
-
-def _ratio(above: npt.ArrayLike, below: npt.ArrayLike) -> Floats:
-    """Quotient, NaN where the denominator is 0."""
-    above, below = np.broadcast_arrays(np.asarray(above, dtype=float), np.asarray(below, dtype=float))
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below != 0)
-
-
-def _mean(values: Floats) -> Floats:
-    """Mean over tasks of the defined values, NaN where there is none."""
-    defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0.0).sum(-1), defined.sum(-1))
-
-
-def _rmse(m: Moments) -> Floats:
-    return np.sqrt(_ratio(m.sse, m.n))
-
-
-def _mae(m: Moments) -> Floats:
-    return _ratio(m.sae, m.n)
-
-
-def _r2(m: Moments) -> Floats:
-    return 1 - _ratio(m.sse, m.sst)
-
-
-def _within(m: Moments) -> Floats:
-    return 1 - _ratio(m.sse.sum(-1), m.sst.sum(-1))
-
-
-def _global(m: Moments) -> Floats:
-    grand = _ratio((m.n * m.mean).sum(-1), m.n.sum(-1))
-    return 1 - _ratio(m.sse.sum(-1), (m.sst + m.n * (m.mean - grand[..., None]) ** 2).sum(-1))
-
-
-PER_TASK: dict[str, Callable[[Moments], Floats]] = {"rmse": _rmse, "mae": _mae, "r2": _r2}
-"""Metrics that each task has: Moments (..., t) -> (..., t)."""
-
-OVERALL: dict[str, Callable[[Moments], Floats]] = {
-    "rmse": lambda m: np.sqrt(_ratio(m.sse.sum(-1), m.n.sum(-1))),
-    "mae": lambda m: _ratio(m.sae.sum(-1), m.n.sum(-1)),
-    "explained_variance_within": _within,
-    "explained_variance_global": _global,
-    "rmse_mean_of_tasks": lambda m: _mean(_rmse(m)),
-    "mae_mean_of_tasks": lambda m: _mean(_mae(m)),
-    "r2_mean_of_tasks": lambda m: _mean(_r2(m)),
-}
-"""Metrics over all tasks: Moments (..., t) -> (...,); plain `rmse` and `mae` pool the rows of all tasks."""
-
-METRICS: dict[str, Metric] = {
-    "rmse": Metric("rmse", better="lower", error=True),
-    "mae": Metric("mae", better="lower", error=True),
-    "r2": Metric("r2", better="higher", share=True),
-    "explained_variance_within": Metric("explained_variance_within", better="higher", share=True),
-    "explained_variance_global": Metric("explained_variance_global", better="higher", share=True),
-    "rmse_mean_of_tasks": Metric("rmse_mean_of_tasks", better="lower", error=True),
-    "mae_mean_of_tasks": Metric("mae_mean_of_tasks", better="lower", error=True),
-    "r2_mean_of_tasks": Metric("r2_mean_of_tasks", better="higher", share=True),
-}
-"""Every metric by name, with its direction."""
-
-WORDS: dict[str, str] = {
-    "rmse": "root mean squared error",
-    "mae": "mean absolute error",
-    "r2": "r2 (about the task's own test mean)",
-    "explained_variance_within": "explained variance within tasks",
-    "explained_variance_global": "explained variance about the mean of all rows",
-    "rmse_mean_of_tasks": "root mean squared error, mean of the tasks",
-    "mae_mean_of_tasks": "mean absolute error, mean of the tasks",
-    "r2_mean_of_tasks": "r2, mean of the tasks",
-}
-"""Every metric in words, for pages and sentences."""
-
-_PAIRS = {"r2": "explained_variance_within"}
-
-
-def overall_metric(metric: str) -> str:
-    """Name of the number over all tasks that stands beside a metric of one task: r2's is taken within tasks."""
-    return _PAIRS.get(known_metric(metric), metric)
-
-
-def task_metric(metric: str) -> str:
-    """Name of the number per task that stands beside a metric over all tasks."""
-    if known_metric(metric) in PER_TASK:
-        return metric
-    return metric.split("_mean_of_tasks")[0] if metric.endswith("_mean_of_tasks") else "r2"
-
-
-def known_metric(name: str) -> str:
-    """Give the name back if it is a metric's.
-
-    Raises
-    ------
-    InputError
-        For an unknown name, with the known ones.
-    """
-    if name not in METRICS:
-        raise InputError(f"unknown metric {name!r}; expected one of {', '.join(METRICS)}.")
-    return name
 
 
 def flatten(
@@ -219,6 +84,8 @@ def evaluate(
     tasks: Sequence[object] | None = None,
     metrics: Sequence[str] | None = None,
     n_train: npt.ArrayLike | None = None,
+    *,
+    kinds: str | Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Compute the metrics of one set of predictions, per task and over all tasks.
 
@@ -226,18 +93,28 @@ def evaluate(
     rows; globally it is ``1 - SSE / SST`` about the mean of all rows. Where a target is constant (or has one row) r2 is
     NaN, and enters no mean over tasks. A label that is NaN enters nothing.
 
+    Explained deviance d2 is ``1 - D / D_0`` with D the deviance and D_0 that of predicting the task's own mean in these
+    rows: r2 for numbers, for classes ``D = -2 sum_i log(chance of label i)``, for counts ``D = 2 sum_i (y_i log(y_i /
+    m_i) - y_i + m_i)``. The area under the curve is the share of pairs, a label 1 and a label 0, in which the 1 has the
+    higher chance (equal chances count half); `auc_within` takes the pairs of all tasks, both labels of one task. Where
+    a task has labels of one class, both are NaN, and enter no mean over tasks. Chances closer to 0 or 1 than 2.2e-16,
+    and mean counts below it, are taken to be there.
+
     Parameters
     ----------
     y, prediction : (n,) with `codes`, or (n, t) arrays
-        Labels, NaN where missing, and predictions.
+        Labels, NaN where missing, and predictions: of classes (0 and 1) the chance of 1, of counts their mean.
     codes : (n,) int array, optional
         Each row's task as a position in `tasks`.
     tasks : sequence of t labels, optional
         Names of the tasks; positions if None.
     metrics : sequence of str, optional
-        Names in `METRICS`; all if None.
+        Names in `METRICS`; if None, those of the kinds (`relatask.measure.catalogue.metrics_of`).
     n_train : (t,) int array, optional
         Labels that each task had in training, kept beside the scores (`Scores.n_train`).
+    kinds : str or sequence of t str, optional
+        ``"regression"``, ``"binary"`` or ``"count"``, for all tasks or for each; None means numbers. Over tasks of
+        several kinds there is one number, `d2_mean_of_tasks`.
 
     Returns
     -------
@@ -247,7 +124,14 @@ def evaluate(
     Raises
     ------
     InputError
-        For an unknown metric, shapes that differ, or predictions that are not finite.
+        For an unknown metric or one that the kinds do not have, shapes that differ, labels or predictions that a kind
+        cannot have, or predictions that are not finite.
+
+    References
+    ----------
+    Cameron and Windmeijer (1997), An R-squared measure of goodness of fit for some common nonlinear regression models,
+    Journal of Econometrics 77: explained deviance. Hanley and McNeil (1982), The meaning and use of the area under a
+    ROC curve, Radiology 143.
 
     Examples
     --------
@@ -255,28 +139,48 @@ def evaluate(
     >>> [(row["task"], round(row["value"], 3), row["n"]) for row in rows]
     [('a', 0.707, 2), ('b', 0.0, 2), ('(all tasks)', 0.5, 4)]
     """
-    names = [known_metric(name) for name in (metrics if metrics is not None else METRICS)]
     flat_y, flat_prediction, flat_codes, _ = flatten(y, prediction, codes)
     n_tasks = len(tasks) if tasks is not None else int(flat_codes.max(initial=-1)) + 1
     if flat_codes.size and (flat_codes.min() < 0 or flat_codes.max() >= n_tasks):
         raise InputError(f"task codes run from {flat_codes.min()} to {flat_codes.max()}; expected 0 to {n_tasks - 1}.")
     labels = [str(label) for label in (tasks if tasks is not None else range(n_tasks))]
+    of = task_kinds(kinds, n_tasks)
+    there = {REGRESSION} if of is None else set(of)
+    names = [known_metric(name) for name in (metrics if metrics is not None else metrics_of(there))]
+    check_metrics(names, there)
+    check_labels(flat_y, flat_prediction, flat_codes, of)
     train = np.zeros(n_tasks, dtype=np.int64) if n_train is None else np.asarray(n_train, dtype=np.int64)
-    m = moments(flat_y, flat_prediction, flat_codes, n_tasks)
+    m = moments(flat_y, flat_prediction, flat_codes, n_tasks, of, ranked=not RANKED.isdisjoint(names))
     present = np.flatnonzero(m.n)
     rows: list[dict[str, Any]] = []
     for name in names:
         better = METRICS[name].better
         if name in PER_TASK:
-            values = PER_TASK[name](m)
+            values = of_tasks(name, m)
             rows += [
                 {"task": labels[k], "metric": name, "value": float(values[k]), "better": better}
                 | {"n": int(m.n[k]), "n_train": int(train[k])}
                 for k in present
+                if of is None or of[k] in KINDS_OF[name]
             ]
-        if name in OVERALL and len(present):
+        if name in OVERALL and len(present) and suits_all(name, of):
             rows.append(
-                {"task": ALL, "metric": name, "value": float(OVERALL[name](m)), "better": better}
+                {"task": ALL, "metric": name, "value": float(over_all(name, m)), "better": better}
                 | {"n": int(m.n.sum()), "n_train": int(train.sum())}
             )
     return rows
+
+
+__all__ = [
+    "METRICS",
+    "OVERALL",
+    "PER_TASK",
+    "WORDS",
+    "Moments",
+    "evaluate",
+    "flatten",
+    "known_metric",
+    "moments",
+    "overall_metric",
+    "task_metric",
+]

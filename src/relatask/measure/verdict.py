@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from relatask.measure.catalogue import METRICS, WORDS, known_metric
 from relatask.measure.differences import BOOTSTRAP, HELPED, HURT, NEUTRAL, Difference, Differences
-from relatask.measure.metrics import METRICS, WORDS, known_metric
 from relatask.measure.scores import ALL, Scores
 from relatask.notices import InputError
 
