@@ -62,7 +62,7 @@ class Anderson:
         if not np.abs(weights).sum() < WILD:
             self._count = 0
             return None
-        return image + weights @ (self._images[:known] - image)
+        return (1 - weights.sum()) * image + weights @ self._images[:known]
 
     def _remember(self, image: np.ndarray, residual: np.ndarray) -> None:
         """Keep a point, in place of the oldest."""

@@ -20,7 +20,7 @@ from relatask.relations import Proximal, Split
 from relatask.relations.anderson import Anderson
 
 RELAX = 1.6
-MEMORY = 5
+MEMORY = 4
 """Points that the acceleration remembers."""
 CHECK = 10
 """Iterations between two certificates, and between two looks at the step."""
