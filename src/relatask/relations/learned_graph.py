@@ -47,7 +47,8 @@ class LearnedGraph(Alternating):
     sparsity : float >= 0 or "auto"
         Price of an edge; from d/2 strength max |W W'|_ij / d over i != j on, the graph has none.
     jitter : float > 0
-        A variance in units of W^2, added to those of the tasks: what they are known to vary by at least.
+        A variance in units of W^2, added to those of the tasks: what they are known to vary by at least. A small one
+        lets tasks vanish: their variance falls to it, and their precision holds them there.
     precision : (t, t) array, optional
         Theta, symmetric positive definite; learned by an estimator, or by `given`.
 
@@ -77,7 +78,7 @@ class LearnedGraph(Alternating):
 
     strength: Strength = 1.0
     sparsity: Strength = 1.0
-    jitter: float = 1e-3
+    jitter: float = 0.1
     precision: Any = None
 
     formula: ClassVar[str] = (
