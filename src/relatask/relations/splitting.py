@@ -142,7 +142,7 @@ def decompose(parts: Sequence[Proximal], W: np.ndarray) -> Decomposition:
                 rho *= factor
                 Y, anderson = V + (Y - V) / factor, Anderson(MEMORY)
                 continue
-        Y = anderson.step(Y, Y + RELAX * residual)
+        Y = anderson.step(Y, Y + RELAX * residual, plain=n_iter + 1 in RESCALE)
     return Decomposition(tuple(pieces), dual, value, bound, n_iter)
 
 

@@ -79,7 +79,9 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
         )
         old = np.stack([v for vs in V for v in vs])
         points = old + np.stack([u for us in U for u in us])
-        pairs = zip(split, anderson.step(points, points + RELAX * (split - old)), strict=True)
+        # The step is changed at plain points only.
+        arguments = anderson.step(points, points + RELAX * (split - old), plain=iteration % CHECK == 0)
+        pairs = zip(split, arguments, strict=True)
         for i, parts in enumerate(proxes):
             for c, prox in enumerate(parts):
                 x, relaxed = next(pairs)
