@@ -7,9 +7,6 @@ import numpy as np
 TIE = 1e-10
 """Ridge of the small least squares problem, relative to its trace."""
 
-WILD = 10.0
-"""Weights that add up to more than this, in absolute value, lead too far away."""
-
 PATIENCE = 20
 """Steps in which the residual must fall to `FALLEN` of what it was, for the acceleration to go on."""
 
@@ -30,11 +27,14 @@ class Anderson:
         Points remembered.
     slack : float
         Growth of the residual that is allowed.
+    reach : float
+        Weights that add up to more than this, in absolute value, lead too far away, and are not used.
     """
 
-    def __init__(self, memory: int, slack: float = 1.0) -> None:
+    def __init__(self, memory: int, slack: float = 1.0, reach: float = 10.0) -> None:
         self.memory = memory
         self.slack = slack
+        self.reach = reach
         self._images = np.zeros((0, 0))
         self._residuals = np.zeros((0, 0))
         self._count = 0
@@ -91,7 +91,7 @@ class Anderson:
         if not gram[0, 0] > 0:
             return None
         weights = np.linalg.solve(gram, -(R @ residual))
-        if not np.abs(weights).sum() < WILD:
+        if not np.abs(weights).sum() < self.reach:
             self._count = 0
             return None
         return (1 - weights.sum()) * image + weights @ self._images[:known]

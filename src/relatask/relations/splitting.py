@@ -32,6 +32,9 @@ FAR = 5.0
 """The step is changed where the relative residuals are further apart than this."""
 
 RELAX = 1.6
+SLACK, REACH = 2.0, 1e4
+"""How bold the acceleration is: bolder than in fits, because W keeps all components bounded."""
+
 MEMORY = 10
 
 
@@ -116,7 +119,7 @@ def decompose(parts: Sequence[Proximal], W: np.ndarray) -> Decomposition:
     floor = FLOOR * value
     # The multiplier along W is of size |W| / gauge: at this step the first shrinkage takes a fair share of W.
     rho = 1 / gauge
-    Y, anderson = np.stack(pieces), Anderson(MEMORY)
+    Y, anderson = np.stack(pieces), Anderson(MEMORY, SLACK, REACH)
     Z = W / gauge
     for n_iter in range(LIMIT + 1):
         V = np.stack([part.prox(y, 1 / rho) for part, y in zip(parts, Y, strict=True)])
@@ -140,7 +143,7 @@ def decompose(parts: Sequence[Proximal], W: np.ndarray) -> Decomposition:
             factor = _balance(residual.sum(0), Y - V, V)
             if factor != 1.0:
                 rho *= factor
-                Y, anderson = V + (Y - V) / factor, Anderson(MEMORY)
+                Y, anderson = V + (Y - V) / factor, Anderson(MEMORY, SLACK, REACH)
                 continue
         Y = anderson.step(Y, Y + RELAX * residual, plain=n_iter + 1 in RESCALE)
     return Decomposition(tuple(pieces), dual, value, bound, n_iter)
