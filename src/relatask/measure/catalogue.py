@@ -110,6 +110,12 @@ def judged_by(kinds: Collection[str], grouped: bool, n_tasks: int) -> tuple[str,
     return metric, "d2_within"
 
 
+def error_of(kinds: Collection[str]) -> str:
+    """Name the error of a task that delta-m takes: of several kinds the mean deviance, which each of them has."""
+    there = set(kinds)
+    return "deviance" if len(there) > 1 else _JUDGED[next(iter(there))]
+
+
 def is_overall_only(name: str) -> bool:
     """Whether a metric is over all tasks only."""
     return name.endswith(("_mean_of_tasks", "_within", "_global"))

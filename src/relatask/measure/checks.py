@@ -78,6 +78,10 @@ class Support:
         Whether all its labels are equal.
     size : float
         Its largest label in absolute value: an error of a billionth of it is rounding.
+    kind : str
+        ``"regression"``, ``"binary"`` or ``"count"``.
+    rarer : int, optional
+        Of two classes, how many labels the rarer one has.
     """
 
     task: str
@@ -88,6 +92,8 @@ class Support:
     untested: int = 0
     constant: bool = False
     size: float = 0.0
+    kind: str = "regression"
+    rarer: int | None = None
 
 
 def check_negative_transfer(found: Differences) -> list[Check]:
@@ -113,7 +119,10 @@ def check_negative_transfer(found: Differences) -> list[Check]:
 
 
 def check_support(support: Iterable[Support], *, train: int = 5, test: int = 2) -> list[Check]:
-    """RT005: tasks with fewer than `train` training or `test` test labels in a split, or a constant target."""
+    """RT005: tasks with fewer than `train` training or `test` test labels in a split, a constant target, a rare class.
+
+    A class is rare that has fewer than `train` labels.
+    """
     checks = []
     for task in support:
         said = []
@@ -122,7 +131,10 @@ def check_support(support: Iterable[Support], *, train: int = 5, test: int = 2) 
         elif task.min_train < train or task.min_test < test:
             said.append(f"as few as {task.min_train} training and {task.min_test} test labels in a split")
         if task.constant and task.n > 1:
-            said.append("its labels are all equal, so that r2 is not defined")
+            what = {"regression": "r2", "binary": "explained deviance and auc"}.get(task.kind, "explained deviance")
+            said.append(f"its labels are all equal, so that {what} {'are' if ' and ' in what else 'is'} not defined")
+        elif task.rarer is not None and task.rarer < train:
+            said.append(f"only {task.rarer} label{'s' if task.rarer != 1 else ''} of its rarer class")
         if task.absent:
             said.append(f"absent from the training rows of {task.absent} splits, and not scored there")
         if task.untested:

@@ -8,7 +8,7 @@ from typing import Any
 
 from relatask.linear.labels import listed
 from relatask.linear.reading import split_task_column
-from relatask.measure.metrics import METRICS, known_metric
+from relatask.measure.catalogue import check_metrics, known_metric, metrics_of
 from relatask.notices import InputError
 
 
@@ -47,19 +47,20 @@ def check_model(name: str, model: Any) -> Any:
     return model
 
 
-def wanted_metrics(metrics: Any) -> list[str]:
-    """Names of metrics; None means all.
+def wanted_metrics(metrics: Any, kinds: Collection[str]) -> list[str]:
+    """Names of metrics; None means all that tasks of these kinds have.
 
     Raises
     ------
     InputError
-        For none, an unknown one, or one name that is not in a list.
+        For none, an unknown one or one that the kinds do not have, or one name that is not in a list.
     """
     if isinstance(metrics, str) or not (metrics is None or isinstance(metrics, Collection)):
         raise InputError(f"metrics={metrics!r:.60} must be a list of names, such as ['rmse', 'r2'].")
-    names = [known_metric(name) for name in (metrics if metrics is not None else METRICS)]
+    names = [known_metric(name) for name in (metrics if metrics is not None else metrics_of(kinds))]
     if not names:
         raise InputError("0 metrics: give at least one, or None for all.")
+    check_metrics(names, kinds)
     return names
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,10 @@ def is_single(name: str) -> bool:
 
 
 def build_baselines(
-    wanted: Sequence[str] | Mapping[str, Any], models: Mapping[str, Any], grouped: bool
+    wanted: Sequence[str] | Mapping[str, Any],
+    models: Mapping[str, Any],
+    grouped: bool,
+    kinds: Mapping[Hashable, str] | None = None,
 ) -> dict[str, Any]:
     """Build the baselines, with the weighting and scaling of the first multi-task model among the models.
 
@@ -55,6 +58,9 @@ def build_baselines(
         The models compared. One that has a baseline's name takes its place.
     grouped : bool
         Whether tasks are groups of rows; pooled slopes with own intercepts exist only then.
+    kinds : {task: kind}, optional
+        None means that all are numbers. Of two classes, or counts, every baseline is the generalised linear model with
+        the same ridge; pooled ones exist where all tasks are of one kind.
 
     Raises
     ------
@@ -73,7 +79,28 @@ def build_baselines(
         given = wanted if isinstance(wanted, str) else unknown
         raise InputError(f"unknown baselines {given!r}; expected a sequence of {', '.join(BASELINES)}.")
     names = [name for name in wanted if name not in models and (grouped or name != "pooled_slopes")]
-    return {name: _build(name, models) for name in names}
+    of = {} if kinds is None else dict(kinds)
+    if set(of.values()) <= {"regression"}:
+        return {name: _build(name, models) for name in names}
+    if len(set(of.values())) > 1:
+        names = [name for name in names if BASELINES[name].alone]
+    return {name: _build_of_kinds(name, models, of) for name in names}
+
+
+def _build_of_kinds(name: str, models: Mapping[str, Any], kinds: dict[Hashable, str]) -> Any:
+    from relatask.linear import MultiTaskClassifier, MultiTaskLinear
+    from relatask.linear.pooled_linear import PooledLinear
+    from relatask.relations import Ridge
+
+    like = next((model for model in models.values() if isinstance(model, MultiTaskClassifier | MultiTaskLinear)), None)
+    same: dict[str, Any] = {"weighting": like.weighting, "standardize": like.standardize} if like is not None else {}
+    kind = next(iter(kinds.values()))
+    if not BASELINES[name].alone:
+        return PooledLinear(kind, "auto", intercept="common" if name == "pooled" else "free", **same)
+    same |= {"standardize": False} if name == "single_raw" else {}
+    if set(kinds.values()) == {"binary"}:
+        return MultiTaskClassifier(Ridge("auto"), **same)
+    return MultiTaskLinear(kinds, Ridge("auto"), **same)
 
 
 def _build(name: str, models: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 import relatask
 from relatask.measure import Note, Scores, evaluate
-from relatask.measure.metrics import OVERALL, overall_metric, task_metric
+from relatask.measure.catalogue import judged_by, overall_metric, task_metric
+from relatask.measure.formulas import OVERALL
+from relatask.study.answers import check_answers
 from relatask.study.asked import check_counts, check_encoder, named_models, wanted_metrics, without_task_column
 from relatask.study.baselines import DEFAULT, build_baselines
 from relatask.study.cells import Cell, Cost, cell_path, load_cell, save_cell
@@ -74,6 +76,7 @@ def compare(
     sample_weight: Any = None,
     encode: Any = None,
     run: str = "",
+    kind: str | Mapping[Hashable, str] = "regression",
 ) -> Study:
     """Compare models on the same splits with each other and with the baselines.
 
@@ -87,7 +90,8 @@ def compare(
     X : (n, d) array, frame or table
         Inputs.
     y : (n,) with `tasks`, or (n, t)
-        Labels, NaN where missing. Rows without any label are neither trained nor tested on.
+        Labels, NaN where missing. Rows without any label are neither trained nor tested on. With ``kind="binary"``
+        two classes of any type, the same in all tasks; None and NaN are missing.
     tasks : (n,) labels, optional
         The task of each row; None means that the columns of y are the tasks, or that the models take them from the
         column of X that their `task_column` names. That column is taken off X for all methods.
@@ -96,7 +100,7 @@ def compare(
     seeds : int
         Seeds 0, 1, ... for models that have a `random_state`; all others run once.
     metrics : sequence of str, optional
-        Names in `relatask.measure.METRICS`; None computes all.
+        Names in `relatask.measure.METRICS`; None computes all that the kind has.
     baselines : sequence of str, or {name: model}
         Names in `relatask.study.BASELINES`; ``()`` switches them off. They use the same splits, encoding, weighting
         and scaling as the first multi-task model, and choose their strengths on training rows as it does.
@@ -115,6 +119,12 @@ def compare(
         Turns rows of X into numbers; a copy is fitted on each split's training rows, once for all methods.
     run : str
         A name for the column `run` of the scores.
+    kind : str, or {task: kind}
+        ``"regression"``, ``"binary"`` or ``"count"``, for all tasks or for each. Models of classes are scored by the
+        chances that they give of class 1, the second of the two in order (`predict_mean` or `predict_proba`), models of
+        counts by their means (`predict_mean` or `predict`), and get labels 0 and 1, or counts. Tasks of several kinds
+        are compared by the deviance explained, and need models with `predict_mean`, such as `MultiTaskLinear`; their
+        classes are given as 0 and 1. Baselines are of the same kind; pooled ones exist where all tasks are of one.
 
     Returns
     -------
@@ -149,14 +159,17 @@ def compare(
     >>> study.differences("ridge").overall.verdict
     'helped'
     """
-    models, way, names = named_models(models), as_splits(splits), wanted_metrics(metrics)
+    models, way = named_models(models), as_splits(splits)
     check_counts(seeds, n_jobs)
     check_encoder(encode)
     own = named_models(baselines) if isinstance(baselines, Mapping) and baselines else {}
     X, tasks = without_task_column(own | models, X, tasks)
-    data = problem(X, y, tasks, sample_weight)
-    beside = build_baselines(baselines, models, data.codes is not None)
+    data = problem(X, y, tasks, sample_weight, kind)
+    names = wanted_metrics(metrics, data.kinds)
+    kinds = dict(zip(data.labels, data.kinds, strict=True))
+    beside = build_baselines(baselines, models, data.codes is not None, kinds)
     methods = models | beside
+    check_answers(methods, data.kinds)
     drawn = usable(way.draw(data.labelled, data.split_codes(data.labelled), data.n_rows), data)
     random = {name for name, model in methods.items() if random_states(model)}
     wanted = [
@@ -193,11 +206,7 @@ def compare(
     ordered = tuple(cells[name] for name in wanted)
     support = support_of(data, drawn, train_counts)
     say_once(ordered, support)
-    metric = "rmse" if "rmse" in names else task_metric(names[0])
-    best = "explained_variance_within" if data.codes is not None else "r2_mean_of_tasks"
-    if data.n_tasks == 1:  # one question, so one metric: two could give two answers
-        best = overall_metric(metric)
-    overall = best if best in names else next((name for name in names if name in OVERALL), overall_metric(metric))
+    metric, overall = _judged(names, data)
     return Study(
         scores=Scores.concat([tables[name] for name in wanted]),
         cells=ordered,
@@ -214,12 +223,23 @@ def compare(
             "metrics": names,
             "metric": metric,
             "overall": overall,
+            "kinds": list(data.kinds),
+            "classes": None if data.classes is None else list(data.classes),
             "grouped": data.codes is not None,
             "rows": data.n_rows,
             "tasks": data.n_tasks,
             "version": relatask.__version__,
         },
     )
+
+
+def _judged(names: list[str], data: Problem) -> tuple[str, str]:
+    """The metrics of a task, and over all tasks, that a verdict is about, among those that are computed."""
+    metric, best = judged_by(data.kinds, data.codes is not None, data.n_tasks)
+    if metric not in names:
+        metric = task_metric(names[0])
+        best = overall_metric(metric) if data.n_tasks == 1 else best
+    return metric, best if best in names else next((name for name in names if name in OVERALL), overall_metric(metric))
 
 
 def _named(cell: Cell) -> tuple[str, str, int]:
@@ -235,6 +255,6 @@ def _open(folder: str | os.PathLike[str] | None) -> Path | None:
 
 
 def _score(cell: Cell, data: Problem, metrics: list[str], n_train: npt.NDArray[np.int64], run: str) -> Scores:
-    rows = evaluate(cell.y, cell.prediction, cell.code, data.names, metrics, n_train)
+    rows = evaluate(cell.y, cell.prediction, cell.code, data.names, metrics, n_train, kinds=data.kinds)
     facts = {"run": run, "method": cell.method, "seed": cell.seed, "split": cell.split}
     return Scores.of(facts | row for row in rows)

@@ -14,7 +14,9 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 
 from relatask.measure import Note
 from relatask.measure.metrics import flatten
+from relatask.measure.moments import check_labels, task_kinds
 from relatask.notices import InputError
+from relatask.study.answers import answer
 from relatask.study.cells import Cell, Cost
 
 Floats = npt.NDArray[np.float64]
@@ -69,6 +71,7 @@ def fit_cell(
     test: tuple[Any, Floats, Any],
     codes: npt.NDArray[np.int64] | None,
     rows: npt.NDArray[np.int64],
+    kinds: tuple[str, ...],
 ) -> Cell:
     """Fit a copy of the model on training rows and predict the test rows.
 
@@ -86,6 +89,8 @@ def fit_cell(
         Tasks of the test rows as positions, None where the tasks are columns.
     rows : (m,) int array
         Positions of the test rows in the data.
+    kinds : tuple of t str
+        Of the tasks: what is predicted are numbers, chances of class 1, mean counts.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def fit_cell(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            prediction, cost = _fit_predict(method, split, seed, seeded(model, seed), train, test)
+            prediction, cost = _fit_predict(method, split, seed, seeded(model, seed), train, test, kinds)
         except InputError:
             raise
         except Exception as error:
@@ -110,13 +115,20 @@ def fit_cell(
         notes.append(Note(code, method, split, seed, text))
     try:
         y, guess, code_of, position = flatten(test[1], prediction, codes)
+        check_labels(y, guess, code_of, task_kinds(kinds, len(kinds)))
     except InputError as error:
         raise InputError(f"method {method!r}, split {split!r}, seed {seed}: {error}") from error
     return Cell(method, split, seed, rows[position], code_of, y, guess, cost, tuple(dict.fromkeys(notes)))
 
 
 def _fit_predict(
-    method: str, split: str, seed: int, model: Any, train: tuple[Any, Floats, Any, Any], test: tuple[Any, Floats, Any]
+    method: str,
+    split: str,
+    seed: int,
+    model: Any,
+    train: tuple[Any, Floats, Any, Any],
+    test: tuple[Any, Floats, Any],
+    kinds: tuple[str, ...],
 ) -> tuple[Floats, Cost]:
     X, y, tasks, weight = train
     kept = np.ones(1, dtype=bool) if y.ndim == 1 else ~np.isnan(y).all(0)
@@ -136,8 +148,11 @@ def _fit_predict(
         fitted = time.perf_counter()
         # A search passes tasks on to fit, but its own predict takes X alone: its best model is asked instead.
         best = getattr(model, "best_estimator_", model) if "tasks" in fit_with else model
-        predict_with = {"tasks": test[2]} if test[2] is not None and takes(best, "predict", "tasks") else {}
-        raw = np.asarray(best.predict(test[0], **predict_with), dtype=np.float64)
+        if set(kinds) == {"regression"}:
+            predict_with = {"tasks": test[2]} if test[2] is not None and takes(best, "predict", "tasks") else {}
+            raw = np.asarray(best.predict(test[0], **predict_with), dtype=np.float64)
+        else:
+            raw = answer(best, test[0], test[2], kinds)
         done = time.perf_counter()
     prediction = np.full(test[1].shape, np.nan)
     if y.ndim == 1:

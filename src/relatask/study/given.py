@@ -39,6 +39,29 @@ def restricted(model: Any, tasks: Sequence[Hashable], kept: npt.NDArray[np.int64
     return copy.set_params(**{name: relation.bind(tasks).among(kept.tolist()) for name, relation in found.items()})
 
 
+def with_kinds(model: Any, tasks: Sequence[Hashable], kept: npt.NDArray[np.int64], columns: bool) -> Any:
+    """Give a copy of a model whose {task: kind} is left with some tasks; as a list, where it will not see their names.
+
+    Parameters
+    ----------
+    model : Model
+        Unfitted; itself, if no parameter of it is a mapping called `kinds`.
+    tasks : sequence of t labels
+        All tasks, in order.
+    kept : int array
+        Positions of those that have training labels, ascending.
+    columns : bool
+        Whether the tasks are columns of y.
+    """
+    values = model.get_params(deep=True) if hasattr(model, "get_params") else {}
+    there = [tasks[k] for k in kept.tolist()]
+    found: dict[str, Any] = {}
+    for name, kinds in values.items():
+        if name.split("__")[-1] == "kinds" and isinstance(kinds, Mapping) and all(task in kinds for task in there):
+            found[name] = [kinds[task] for task in there] if columns else {task: kinds[task] for task in there}
+    return sklearn.base.clone(model, safe=False).set_params(**found) if found else model
+
+
 def given_matrices(models: Mapping[str, Any]) -> tuple[tuple[str, Kind, Any], ...]:
     """(method, kind, matrix) of every relation among the models' parameters that holds a task matrix (RT016)."""
     found: list[tuple[str, Kind, Any]] = []

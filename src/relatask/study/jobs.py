@@ -12,11 +12,11 @@ import numpy as np
 import relatask
 from relatask.study.cells import Cell, code_of, fingerprint, package_code
 from relatask.study.fitting import fit_cell, takes
-from relatask.study.given import restricted
+from relatask.study.given import restricted, with_kinds
 from relatask.study.problem import Problem, take
 from relatask.study.splits import Split
 
-FORMAT = 1
+FORMAT = 2
 """Of the files of cells; raise it when what a cell holds changes its meaning."""
 
 CellName = tuple[str, str, int]
@@ -28,7 +28,8 @@ def cell_keys(
 ) -> dict[CellName, str]:
     """Hash what each cell depends on: data, encoding, model, rows of the split, seed, the version and the code."""
     ours = (FORMAT, relatask.__version__, package_code())
-    whole = fingerprint(*ours, data.X, data.y, data.tasks, data.weight, encode, code_of(encode))
+    labels = (data.y, data.kinds, data.classes)
+    whole = fingerprint(*ours, data.X, labels, data.tasks, data.weight, encode, code_of(encode))
     of_method = {name: fingerprint(type(model).__qualname__, model, code_of(model)) for name, model in methods.items()}
     of_split = {split.name: fingerprint(split.train, split.test) for split in drawn}
     return {
@@ -77,6 +78,7 @@ def _jobs(
         for name, model in models.items():
             # A model gets columns without their names, so its relation must know them before.
             if data.y.ndim == 2 or (len(kept) < data.n_tasks and takes(model, "fit", "tasks")):
-                models[name] = restricted(model, data.labels, kept)
+                model = restricted(model, data.labels, kept)
+            models[name] = with_kinds(model, data.labels, kept, data.codes is None)
         for name, seed in todo:
-            yield name, split.name, seed, models[name], train, test, codes, split.test
+            yield name, split.name, seed, models[name], train, test, codes, split.test, data.kinds

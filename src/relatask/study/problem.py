@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from relatask.linear.classes import encode_classes
 from relatask.linear.design import as_float
 from relatask.linear.labels import encode_tasks, listed, task_labels
+from relatask.linear.losses import KINDS
 from relatask.measure import ALL
 from relatask.notices import InputError
 
@@ -39,6 +41,10 @@ class Problem:
         The labels as text; see `task_names`.
     weight : (n,) float array, optional
         Sample weights.
+    kinds : tuple of t str
+        The kind of each task: ``"regression"``, ``"binary"`` or ``"count"``.
+    classes : tuple of two labels, optional
+        Where all tasks have two classes: what the labels 0 and 1 were.
     """
 
     X: Any
@@ -48,6 +54,8 @@ class Problem:
     labels: tuple[Hashable, ...]
     names: tuple[str, ...]
     weight: Floats | None
+    kinds: tuple[str, ...]
+    classes: tuple[Hashable, Hashable] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -87,15 +95,23 @@ class Problem:
         return low, high
 
 
-def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Problem:
+def problem(
+    X: Any, y: Any, tasks: Any = None, sample_weight: Any = None, kind: str | Mapping[Hashable, str] = "regression"
+) -> Problem:
     """Check inputs, labels and tasks, and bring them to one form.
+
+    With ``kind="binary"`` the two classes may be anything that sorts; they become 0 and 1. In tasks of several kinds
+    ({task: kind}) classes are given as 0 and 1.
 
     Raises
     ------
     InputError
         For lengths that differ, labels that are not numbers, all missing or all equal within each task, tasks without
-        any label, two tasks of one name, or weights that are not finite and >= 0.
+        any label, two tasks of one name, weights that are not finite and >= 0, kinds that are unknown or not one for
+        each task, or labels that their kind cannot have.
     """
+    check_kind(kind)
+    classes, y = _two_classes(y) if kind == "binary" else (None, y)
     values, columns = _labels(y)
     if rows_of(X) != len(values):
         raise InputError(f"X has {rows_of(X)} rows and y has {len(values)}; expected the same number.")
@@ -113,7 +129,9 @@ def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Pro
     else:
         labels = columns
     weight = _weights(sample_weight, len(values))
-    found = Problem(X, values, grouping, codes, labels, task_names(labels), weight)
+    kinds = kinds_of(kind, labels)
+    found = Problem(X, values, grouping, codes, labels, task_names(labels), weight, kinds, classes)
+    _check_labels(found)
     empty = [name for name, count in zip(found.names, found.counts(np.arange(len(values))), strict=True) if not count]
     if empty:
         raise InputError(f"tasks without any label: {', '.join(empty[:5])}; leave them out or give them labels.")
@@ -124,6 +142,32 @@ def problem(X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Pro
             f"{low[0]:g} in {found.names[0]!r}), so that there is nothing to learn or to compare."
         )
     return found
+
+
+def check_kind(kind: Any) -> None:
+    """Raise InputError unless it is a kind's name, or a mapping to such."""
+    if not isinstance(kind, str | Mapping):
+        raise InputError(f"kind={kind!r:.60} must be one of {', '.join(KINDS)}, or {{task: kind}}.")
+    for name in (kind,) if isinstance(kind, str) else kind.values():
+        if name not in KINDS:
+            raise InputError(f"kind {name!r} is unknown; expected one of {', '.join(KINDS)}, or {{task: kind}}.")
+
+
+def kinds_of(kind: str | Mapping[Hashable, str], labels: Sequence[Hashable]) -> tuple[str, ...]:
+    """The kind of each task, from one name for all or a mapping.
+
+    Raises
+    ------
+    InputError
+        For tasks without one, or kinds without a task.
+    """
+    if isinstance(kind, str):
+        return (kind,) * len(labels)
+    absent, unknown = ([x for x in a if x not in b] for a, b in ((labels, kind), (list(kind), labels)))
+    if absent or unknown:
+        said = f"has no task {listed(unknown)}" if unknown else f"names no kind for {listed(absent)}"
+        raise InputError(f"kind {said}; the tasks are {listed(list(labels))}: give a kind for each of them.")
+    return tuple(kind[label] for label in labels)
 
 
 def task_names(labels: Sequence[Hashable]) -> tuple[str, ...]:
@@ -166,6 +210,47 @@ def take(X: Any, rows: Ints) -> Any:
     if hasattr(X, "num_rows"):
         return X.take(rows)
     return X[rows]
+
+
+def _two_classes(y: Any) -> tuple[tuple[Hashable, Hashable], Any]:
+    """The two classes, and the labels as 0, 1 and NaN."""
+    if hasattr(y, "column_names"):  # a pyarrow table
+        columns = Named(tuple(y.column_names), np.array([column.to_pylist() for column in y.columns], dtype=object).T)
+        classes, found = encode_classes(columns)
+    else:
+        classes, found = encode_classes(y)
+    if len(classes) != 2:
+        raise InputError(
+            f"kind 'binary' expects labels of two classes; y holds {len(classes)}: {listed(classes.tolist())}."
+        )
+    return (
+        classes[0].item() if hasattr(classes[0], "item") else classes[0],
+        classes[1].item() if hasattr(classes[1], "item") else classes[1],
+    ), found
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """Labels (n, t) of any type, with the names of their columns."""
+
+    columns: tuple[Hashable, ...]
+    values: npt.NDArray[Any]
+
+    def to_numpy(self) -> npt.NDArray[Any]:
+        """The labels."""
+        return self.values
+
+
+def _check_labels(data: Problem) -> None:
+    """Raise InputError, by task, for labels that their kind cannot have."""
+    for k, kind in enumerate(data.kinds):
+        if kind == "regression":
+            continue
+        y = data.y.reshape(data.n_rows, -1)[:, k] if data.codes is None else data.y[data.codes == k]
+        try:
+            KINDS[kind].check(y[~np.isnan(y)])
+        except InputError as error:
+            raise InputError(f"task {data.names[k]!r} (kind {kind!r}): {error}") from None
 
 
 def _labels(y: Any) -> tuple[Floats, tuple[Hashable, ...]]:

@@ -27,8 +27,8 @@ from relatask.measure import (
     differences,
     verdict_words,
 )
+from relatask.measure.catalogue import METRICS, error_of
 from relatask.measure.differences import scores_of
-from relatask.measure.metrics import METRICS
 from relatask.notices import InputError
 from relatask.study.baselines import BASELINES, is_single
 from relatask.study.cells import Cell, Cost
@@ -120,16 +120,31 @@ class Study:
         return best_single(self.scores, self.singles, self.overall)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each task: ``"regression"``, ``"binary"`` or ``"count"``."""
+        return tuple(self.settings["kinds"])
+
+    @property
+    def classes(self) -> tuple[Any, Any] | None:
+        """What the labels 0 and 1 were, in a study with ``kind="binary"``; predictions are chances of the second."""
+        return None if self.settings["classes"] is None else tuple(self.settings["classes"])
+
+    @property
     def metric(self) -> str:
-        """The metric of a task that differences and verdicts use: rmse, or the first one asked for."""
+        """The metric of a task that differences and verdicts use, or the first one asked for.
+
+        Root mean squared error of numbers, log loss of classes, Poisson deviance of counts; explained deviance where
+        the tasks are of several kinds.
+        """
         return str(self.settings["metric"])
 
     @property
     def overall(self) -> str:
-        """The metric over all tasks that the verdict tells.
+        """The metric over all tasks that the verdict tells; see `relatask.measure.catalogue.judged_by`.
 
-        Explained variance within tasks for groups; the mean r2 of the tasks for columns, whose units may differ; for
-        one task, `metric`.
+        Of numbers explained variance within tasks for groups; the mean r2 of the tasks for columns, whose units may
+        differ; for one task, `metric`. Of classes and counts explained deviance within tasks; of several kinds its mean
+        over the tasks.
         """
         return str(self.settings["overall"])
 
@@ -168,6 +183,7 @@ class Study:
             ours.code,
             self.names,
             metric,
+            kinds=self.kinds,
             rows=ours.row,
             method=method,
             baseline=baseline,
@@ -180,9 +196,13 @@ class Study:
         scores_of(self.scores, method)
         return next(cell for cell in self.cells if cell.method == method)
 
-    def delta_m(self, method: str, baseline: str | None = None, metric: str = "rmse") -> DeltaM:
-        """Mean over tasks of the relative reduction of the error; positive is better; constant targets left out."""
+    def delta_m(self, method: str, baseline: str | None = None, metric: str | None = None) -> DeltaM:
+        """Mean over tasks of the relative reduction of the error; positive is better; constant targets left out.
+
+        The error is by default that of the kind: rmse, log loss, Poisson deviance; of several kinds the mean deviance.
+        """
         baseline = baseline if baseline is not None else self.single
+        metric = metric if metric is not None else error_of(self.kinds)
         return delta_m(self.scores, method, baseline, metric, support=self.support)
 
     def verdict(self, method: str | None = None) -> str:

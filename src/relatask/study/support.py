@@ -63,9 +63,17 @@ def support_of(
             untested=int(((test[:, k] == 0) & (train[:, k] > 0)).sum()),
             constant=bool(low[k] == high[k]),
             size=float(max(-low[k], high[k])),
+            kind=data.kinds[k],
+            rarer=_rarer(data, k) if data.kinds[k] == "binary" else None,
         )
         for k, name in enumerate(data.names)
     )
+
+
+def _rarer(data: Problem, k: int) -> int:
+    """Labels of the rarer of a task's two classes."""
+    y = data.y.reshape(data.n_rows, -1)[:, k] if data.codes is None else data.y[data.codes == k]
+    return int(min((y == 0).sum(), (y == 1).sum()))
 
 
 def say_once(cells: tuple[Cell, ...], support: tuple[Support, ...]) -> None:
