@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
+
 CODES: dict[str, str] = {
     "RT001": "a task is worse than its own single-task baseline beyond noise",
     "RT005": "too few labels",
@@ -40,6 +44,17 @@ class RelataskWarning(UserWarning):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), str(self).removeprefix(f"{self.code}: "), self.code)
+
+
+_HERE = str(Path(__file__).parent)
+
+
+def tell(warning: Warning) -> None:
+    """Warn, pointing at the first line outside this package: the caller's."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)
 
 
 def _rebuild(kind: type[RelataskWarning], message: str, code: str) -> RelataskWarning:

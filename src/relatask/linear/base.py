@@ -11,15 +11,16 @@ from sklearn.base import RegressorMixin
 
 from relatask.linear import reading
 from relatask.linear.datafits import Squared
-from relatask.linear.design import as_float, as_weights, warn_about_labels
+from relatask.linear.design import Design, as_float, as_weights, warn_about_labels
 from relatask.linear.fitting import fit_statistics
 from relatask.linear.multitask import MultiTaskEstimator
 from relatask.linear.path import Model, choose, open_strengths, predict_rows
+from relatask.linear.prior_model import check_settings, learned_prior
 from relatask.linear.statistics import Statistics
 from relatask.linear.targets import target_scale, task_weights
 from relatask.linear.unseen import codes_with_new, extrapolates, with_new
 from relatask.notices import InputError
-from relatask.relations import Relation, strengths
+from relatask.relations import HierarchicalPrior, Relation, strengths
 
 
 class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
@@ -36,34 +37,12 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
     def _pooled(self) -> bool:
         """Whether all tasks have one coefficient vector."""
 
-    def predict(self, X: Any, tasks: Any = None) -> NDArray:
-        """Predict each row for its own task, or for every task.
+    @abstractmethod
+    def predict(self, X: Any, tasks: Any = None) -> Any:
+        """Predict each row for its own task, or for every task."""
 
-        Parameters
-        ----------
-        X : (n, d)
-            Features, as in fit.
-        tasks : (n,), optional
-            The task of each row; needed where the model was fitted with tasks.
-
-        Returns
-        -------
-        (n,) or (n, t)
-            (n,) where rows have tasks or there is one task; (n, t) where the model was fitted on y (n, t). In the
-            units of y.
-
-        Raises
-        ------
-        InputError
-            For a task that fit has not seen, unless the relation knows of it (`TaskDescriptors`); for tasks missing
-            where they are needed.
-
-        Notes
-        -----
-        A task never seen has the coefficients that the relation extrapolates. With tied intercepts its own comes with
-        them; with others it lies, where features are at their means, at the mean of the fitted tasks', weighted by
-        their labels.
-        """
+    def _predicted(self, X: Any, tasks: Any) -> NDArray:
+        """Predictions (n,) or (n, t)."""
         labels = reading.split_task_column(X, tasks, self.task_column)[1]
         X, codes = self._rows(X, tasks)
         coef, intercept = self.coef_, self.intercept_
@@ -116,23 +95,39 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         if not self._pooled:
             relation = relation.bind(design.tasks.tolist())
         model = self._model(stats, design.tasks)
-        path = None
-        if open_strengths(relation):
-            relation, path = choose(design, stats, relation, model)
-        fitted = fit_statistics(stats, relation, model, names, getattr(self, "_end", None) if self.warm_start else None)
-        solution = fitted.solution
+        solved = self._solved(design, stats, relation, model, names)
         return {
             **vars(probe),
             "_fit_layout": layout,
-            "_end": fitted.end if self.warm_start else None,
-            "coef_": fitted.coef,
-            "intercept_": fitted.intercept,
+            "_end": None,
             "scale_": np.where(stats.spread > 0, stats.spread, 1.0),
             "target_scale_": np.ones(stats.n_tasks) if model.target_scale is None else model.target_scale,
             "absent_": stats.absent,
-            "fill_": fitted.fill,
+            "fill_": stats.center,
             "tasks_": design.tasks,
             "n_labels_": stats.count,
+            **solved,
+        }
+
+    def _solved(
+        self, design: Design, stats: Statistics, relation: Relation, model: Model, names: NDArray | None
+    ) -> dict[str, Any]:
+        """What the road for this relation and loss learns, by attribute name."""
+        if isinstance(relation, HierarchicalPrior):
+            check_settings(dict(vars(self)), stats)
+            road = {name: getattr(self, name) for name in ("intercept", "standardize", "tol", "max_iter")}
+            return learned_prior(stats, relation, model.target_scale, **road)
+        path = None
+        if open_strengths(relation):
+            relation, path = choose(design, stats, relation, model)
+        end = getattr(self, "_end", None) if self.warm_start else None
+        fitted = fit_statistics(stats, relation, model, names, end)
+        solution = fitted.solution
+        return {
+            "_end": fitted.end if self.warm_start else None,
+            "coef_": fitted.coef,
+            "intercept_": fitted.intercept,
+            "fill_": fitted.fill,
             "objective_": solution.objective,
             "residual_": solution.residual,
             "n_iter_": solution.n_iter,

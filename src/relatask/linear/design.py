@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from relatask.linear.blocks import without
 from relatask.linear.forms import Array
 from relatask.linear.labels import encode_tasks, listed, object_array
 from relatask.linear.statistics import Statistics
-from relatask.notices import InputError, RelataskWarning
+from relatask.notices import InputError, RelataskWarning, tell
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,4 +205,4 @@ def warn_about_labels(tasks: NDArray, count: NDArray, yy: Array, mean_y: Array) 
     told = [f"one label only: {listed(single)}"] if single else []
     told += [f"a constant target: {listed(constant)}"] if constant else []
     if told:
-        warnings.warn(RelataskWarning(f"tasks with {'; '.join(told)}.", code="RT005"), stacklevel=4)
+        tell(RelataskWarning(f"tasks with {'; '.join(told)}.", code="RT005"))

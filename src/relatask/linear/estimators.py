@@ -6,10 +6,11 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from relatask.linear.base import LinearMultiTask
 from relatask.linear.multitask import chosen_relation
+from relatask.linear.prior_model import spread_of
 from relatask.notices import InputError
 from relatask.relations import Relation, Ridge
 
@@ -145,6 +146,42 @@ class MultiTaskRegressor(LinearMultiTask):
         self.task_column = task_column
         self.warm_start = warm_start
 
+    def predict(self, X: Any, tasks: Any = None, *, return_std: bool = False) -> Any:
+        """Predict each row for its own task, or for every task.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Features, as in fit.
+        tasks : (n,), optional
+            The task of each row; needed where the model was fitted with tasks.
+        return_std : bool
+            Whether to give standard deviations too, of labels about their predictions: of models fitted under a
+            `HierarchicalPrior`. Intervals made of them cover on average over tasks, not for each task.
+
+        Returns
+        -------
+        predictions : (n,), or (n, t) where the model was fitted on y (n, t); in the units of y
+        std : the same shape, with `return_std`
+
+        Raises
+        ------
+        InputError
+            For a task that fit has not seen, unless the relation knows of it (`TaskDescriptors`, `HierarchicalPrior`);
+            for tasks missing where they are needed; for `return_std` without a prior.
+
+        Notes
+        -----
+        A task never seen has the coefficients that the relation extrapolates. With tied intercepts its own comes with
+        them; with others it lies, where features are at their means, at the mean of the fitted tasks', weighted by
+        their labels. Under a prior it is the prior's mean.
+        """
+        mean = self._predicted(X, tasks)
+        if not return_std:
+            return mean
+        X, codes = self._rows(X, tasks)
+        return mean, spread_of(self, X, codes)
+
     def _relation(self) -> Relation:
         return chosen_relation(self.relation)
 
@@ -217,6 +254,27 @@ class PooledRegressor(LinearMultiTask):
         self.max_iter = max_iter
         self.task_column = task_column
         self.warm_start = warm_start
+
+    def predict(self, X: Any, tasks: Any = None) -> NDArray:
+        """Predict each row for its own task, or for every task.
+
+        Parameters
+        ----------
+        X : (n, d)
+            Features, as in fit.
+        tasks : (n,), optional
+            The task of each row; needed where the model was fitted with tasks.
+
+        Returns
+        -------
+        (n,), or (n, t) where the model was fitted on y (n, t); in the units of y
+
+        Raises
+        ------
+        InputError
+            For a task that fit has not seen, or tasks missing where they are needed.
+        """
+        return self._predicted(X, tasks)
 
     def _relation(self) -> Relation:
         if self.intercept == "tied":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +16,8 @@ from relatask.linear.problem import Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.statistics import Statistics
-from relatask.notices import RelataskWarning
+from relatask.notices import RelataskWarning, tell
 from relatask.relations import Relation, Split, Sum, parts
-
-LEVEL = 5
-"""Warnings point at the caller of fit."""
 
 
 class NotConverged(RelataskWarning, ConvergenceWarning):
@@ -131,7 +127,7 @@ def tell_unconverged(solution: Solution, tol: float) -> None:
         told += "rounding allows no better, because the relation is so much stronger than the data: lower its strength."
     else:
         told += "raise max_iter or tol."
-    warnings.warn(NotConverged(told, code="RT015"), stacklevel=LEVEL)
+    tell(NotConverged(told, code="RT015"))
 
 
 def _tell_scales(spread: Array) -> None:
@@ -142,7 +138,7 @@ def _tell_scales(spread: Array) -> None:
             f"the columns' standard deviations reach from {varying.min():.1e} to {varying.max():.1e}, too far apart "
             "for the smallest to be fitted; use standardize=True, or other units."
         )
-        warnings.warn(NotConverged(told, code="RT015"), stacklevel=LEVEL)
+        tell(NotConverged(told, code="RT015"))
 
 
 def _tell_open(columns: list[object]) -> None:
@@ -151,4 +147,4 @@ def _tell_open(columns: list[object]) -> None:
         f"column{'' if one else 's'} {listed(columns)} {'is' if one else 'are'} constant within every task, so "
         f"{'its' if one else 'their'} coefficients are not determined; the smallest are taken."
     )
-    warnings.warn(RelataskWarning(told, code="RT017"), stacklevel=LEVEL)
+    tell(RelataskWarning(told, code="RT017"))

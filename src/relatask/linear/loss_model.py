@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,14 +12,14 @@ from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.design import Design
-from relatask.linear.fitting import LEVEL, tell_unconverged
+from relatask.linear.fitting import tell_unconverged
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
 from relatask.linear.newton.prepare import prepared
 from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_loss
 from relatask.linear.path import PATH_TOL, Path, cross_validated, open_strengths, predict_rows, reach_of
-from relatask.notices import RelataskWarning
+from relatask.notices import RelataskWarning, tell
 from relatask.relations import Relation, strengths, with_parameters
 
 STEPS = 200
@@ -148,7 +147,7 @@ def tell_single_classes(tasks: NDArray, single: NDArray[np.bool_]) -> None:
     """RT005 for tasks whose labels are all of one class."""
     if single.any():
         told = f"tasks with labels of one class only: {listed(tasks[single].tolist())}; their chances are near 0 or 1."
-        warnings.warn(RelataskWarning(told, code="RT005"), stacklevel=LEVEL)
+        tell(RelataskWarning(told, code="RT005"))
 
 
 def _fold_errors(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,7 +26,7 @@ from relatask.linear.solvers.family import family
 from relatask.linear.sparse_rows import sparse_row_products
 from relatask.linear.statistics import Statistics
 from relatask.linear.targets import divided_targets
-from relatask.notices import InputError, RelataskWarning
+from relatask.notices import InputError, RelataskWarning, tell
 from relatask.relations import Relation, is_quadratic, strengths, with_parameters
 
 GRID = 25
@@ -176,7 +175,7 @@ def cross_validated(
     if (left_out & (count > 1)).any():
         few = listed(design.tasks[left_out & (count > 1)].tolist())
         told = f"tasks {few} have all their labels in one fold, and were left out of it when the strength was chosen."
-        warnings.warn(RelataskWarning(told, code="RT005"), stacklevel=6)
+        tell(RelataskWarning(told, code="RT005"))
     if total == 0:
         # One row a task: nothing can be held out, and the strongest relation is the safe choice.
         errors, best = np.full(len(candidates), np.nan), len(candidates) - 1

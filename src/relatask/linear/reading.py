@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable
 from typing import Any, cast
 
@@ -18,7 +17,7 @@ from relatask.linear.design import Design, as_float, check_names, column_design,
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
 from relatask.linear.statistics import Statistics
-from relatask.notices import InputError
+from relatask.notices import InputError, tell
 
 TINY = 1e-140
 """Numbers below this have squares that are lost."""
@@ -140,7 +139,7 @@ def _design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Design
         raise InputError(f"y has shape {shape} and tasks are given too; pass y (n,) with tasks, or y (n, t) without.")
     if len(shape) == 2 and names is None:
         told = "A column-vector y was passed when a 1d array was expected; it is read as (n,)."
-        warnings.warn(DataConversionWarning(told), stacklevel=6)
+        tell(DataConversionWarning(told))
     return "one" if tasks is None else "groups", grouped_design(X, y, tasks, sample_weight)
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from relatask.linear.forms import Array
 from relatask.linear.labels import encode_tasks, object_array
 from relatask.notices import InputError
-from relatask.relations import Relation
+from relatask.relations import HierarchicalPrior, Relation
 
 
 def extrapolates(relation: Relation) -> bool:
     """Whether the relation knows of tasks that were not fitted."""
-    return type(relation).extrapolate is not Relation.extrapolate
+    return isinstance(relation, HierarchicalPrior) or type(relation).extrapolate is not Relation.extrapolate
 
 
 def codes_with_new(tasks: Any, n: int, known: NDArray) -> tuple[NDArray[np.intp], list[Hashable]]:
@@ -47,6 +47,10 @@ def with_new(model: Any, new: Sequence[Hashable]) -> tuple[Array, Array]:
     InputError
         For labels that the relation does not know either; where targets were scaled, each task to its own unit.
     """
+    if hasattr(model, "prior_mean_") and not model.scale_targets:
+        # A new task is the prior's mean.
+        mean = np.broadcast_to(model.prior_mean_, (len(new), len(model.prior_mean_)))
+        return np.vstack([model.coef_, mean]), np.append(model.intercept_, np.full(len(new), model.prior_intercept_))
     if model.scale_targets:
         raise InputError(
             f"unknown task {object_array(list(new)).tolist()!r}: scale_targets=True gives every task its own unit, "

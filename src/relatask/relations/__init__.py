@@ -10,6 +10,7 @@ from relatask.relations.edges import Edges, Elimination, Mixed
 from relatask.relations.forms import TaskKernel, TaskPrecision, TraceForm
 from relatask.relations.fused import FusedSparse, Progression
 from relatask.relations.gram import GramTarget
+from relatask.relations.hierarchical_prior import HierarchicalPrior
 from relatask.relations.hierarchy import HierarchicalClusters, TreeGuided
 from relatask.relations.learned_covariance import LearnedCovariance
 from relatask.relations.learned_graph import LearnedGraph
@@ -46,6 +47,7 @@ __all__ = [
     "GramTarget",
     "Graph",
     "HierarchicalClusters",
+    "HierarchicalPrior",
     "LearnedCovariance",
     "LearnedGraph",
     "LowRank",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,7 +14,7 @@ from relatask.linear.problem import Problem
 from relatask.linear.shifted import some_tasks
 from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.preconditioners import NULL, Operator, block_jacobi, large_eigenvalues, projected, spectral
-from relatask.notices import RelataskWarning
+from relatask.notices import RelataskWarning, tell
 from relatask.relations.precision import Precision
 
 NULL_SPACE_LIMIT = 2_000
@@ -123,7 +122,7 @@ def _minimum_norm(problem: Problem, precision: Precision, W: Array) -> Array:
                 f"the relation leaves {q} directions of the tasks without a price; "
                 "the solution may not be the smallest."
             )
-            warnings.warn(RelataskWarning(told, code="RT017"), stacklevel=2)
+            tell(RelataskWarning(told, code="RT017"))
             continue
         piece = basis[:, columns]
         matrix = _seen(problem, piece)
