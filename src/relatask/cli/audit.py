@@ -48,7 +48,7 @@ def audit(problem: Problem, X: Floats, features: tuple[str, ...], splits: list[A
     seen = ~np.isnan(problem.y)
     support = _support(problem, seen, splits)
     flat, everywhere = _constant(problem)
-    problems = [*_few(support), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
+    problems = [*_few(support), *_rare(problem), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
     problems += flat if everywhere else []
     notes = [*([] if everywhere else flat), *undetermined(problem, X, features), *_units(problem)]
     if len(splits) == 1:
@@ -101,6 +101,25 @@ def _few(support: list[dict[str, Any]]) -> list[Check]:
     return [Check("RT005", few[0]["task"] if len(few) == 1 else ALL, message, remedy)]
 
 
+def _rare(problem: Problem) -> list[Check]:
+    """RT005: tasks that have both classes, and fewer than `FEW` labels of one."""
+    found = {}
+    for k, (name, kind) in enumerate(zip(problem.names, problem.kinds, strict=True)):
+        y = problem.y[:, k] if problem.tasks is None else problem.y[problem.tasks == name]
+        rarer = int(min((y == 0).sum(), (y == 1).sum()))
+        if kind == "binary" and 0 < rarer < FEW:
+            found[name] = rarer
+    if not found:
+        return []
+    worst = min(found, key=lambda name: found[name])
+    message = (
+        f"{plural(len(found), 'task')} with fewer than {FEW} labels of the rarer class ({listed(list(found))}); "
+        f"the fewest are {found[worst]}, of {worst}."
+    )
+    remedy = "Splits may leave such a task one class to train or to test on. Collect labels, or merge tasks."
+    return [Check("RT005", str(worst) if len(found) == 1 else ALL, message, remedy)]
+
+
 def _constant(problem: Problem) -> tuple[list[Check], bool]:
     """RT005: tasks whose labels are all equal; and whether that is so in every task."""
     names = []
@@ -113,9 +132,12 @@ def _constant(problem: Problem) -> tuple[list[Check], bool]:
         return [], False
     everywhere = len(names) == len(problem.names)
     which = "every task" if everywhere else f"{plural(len(names), 'task')} ({listed(names)})"
-    message = f"the labels are constant in {which}: no input can explain them, and shares of variance are undefined."
+    message = f"the labels are constant in {which}: no input can explain them, and explained shares are undefined."
     remedy = "Choose another target." if everywhere else "Look whether that is meant; else leave these rows out."
     return [Check("RT005", str(names[0]) if len(names) == 1 else ALL, message, remedy)], everywhere
+
+
+_FITS = {"regression": "least squares", "binary": "logistic regression", "count": "Poisson regression"}
 
 
 def alone(problem: Problem, config: RunConfig, folder: Path) -> list[Check]:
@@ -130,7 +152,7 @@ def alone(problem: Problem, config: RunConfig, folder: Path) -> list[Check]:
     ]
     free = float(build_relation(relations, folder, problem.names).value(np.ones((1, 1)))) == 0
     fitted = (
-        "holds nothing back in one task: the fit is least squares without a penalty"
+        f"holds nothing back in one task: the fit is {_FITS[config.kinds[0]]} without a penalty"
         if free
         else "is a penalty on the coefficients of this task alone"
     )
@@ -177,7 +199,7 @@ def _leaks(found: Sequence[Any], targets: Sequence[str]) -> list[Check]:
 
 def _units(problem: Problem) -> list[Check]:
     """Say where targets have so different units that tying their coefficients means little."""
-    if problem.tasks is not None or len(problem.names) < 2:
+    if problem.tasks is not None or len(problem.names) < 2 or set(problem.kinds) != {"regression"}:
         return []
     sd = np.nanstd(problem.y, axis=0)
     small, large = int(sd.argmin()), int(sd.argmax())

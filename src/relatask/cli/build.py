@@ -8,16 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from relatask.cli.config import (
-    GroupSplit,
-    KFoldSplit,
-    ModelConfig,
-    RandomSplit,
-    RelationConfig,
-    RunConfig,
-)
+from relatask.cli.config import ModelConfig, RelationConfig, RunConfig
 from relatask.cli.matrix import read_matrix
 from relatask.cli.problem import Problem
+from relatask.cli.splitting import GroupSplit, KFoldSplit, RandomSplit
 from relatask.notices import InputError
 
 MODEL_SETTINGS = ("intercept", "scale_targets", "weighting", "solver", "tol", "max_iter")
@@ -86,14 +80,35 @@ def build_relation(relations: Sequence[RelationConfig], folder: Path, tasks: Seq
 
 def build_model(config: RunConfig, folder: Path, tasks: Sequence[Any], model: ModelConfig | None = None) -> Any:
     """Return the unfitted estimator that a configuration describes, or a variant of its model."""
-    from relatask.linear import MultiTaskRegressor
-
     model = config.model if model is None else model
-    return MultiTaskRegressor(
-        build_relation(model.relation, folder, tasks),
-        standardize=config.features.standardize,
-        **{key: getattr(model, key) for key in MODEL_SETTINGS},
-    )
+    relation = build_relation(model.relation, folder, tasks)
+    settings = {key: getattr(model, key) for key in MODEL_SETTINGS} | {"standardize": config.features.standardize}
+    if config.kinds == ("regression",):
+        return model_class(config)(relation, **settings)
+    del settings["scale_targets"]  # the model of several kinds always does, classes and counts never
+    if config.kinds == ("binary",):
+        return model_class(config)(relation, **settings)
+    return model_class(config)(kinds_of(config, tasks), relation, **settings)
+
+
+def model_class(config: RunConfig) -> Any:
+    """Return the estimator that fits targets of these kinds."""
+    from relatask.linear import MultiTaskClassifier, MultiTaskLinear, MultiTaskRegressor
+
+    if config.kinds == ("regression",):
+        return MultiTaskRegressor
+    return MultiTaskClassifier if config.kinds == ("binary",) else MultiTaskLinear
+
+
+def kinds_of(config: RunConfig, tasks: Sequence[Any]) -> dict[Any, str]:
+    """Return the kind of each task."""
+    kinds = [task.kind for task in config.tasks.values()]
+    return dict(zip(tasks, kinds * len(tasks) if config.data.by is not None else kinds, strict=False))
+
+
+def study_kind(config: RunConfig, tasks: Sequence[Any]) -> str | dict[Any, str]:
+    """Return the kind as `relatask.study.compare` takes it: one for all, or one for each task."""
+    return config.kinds[0] if len(config.kinds) == 1 else kinds_of(config, tasks)
 
 
 def make_encoder(config: RunConfig) -> Any:

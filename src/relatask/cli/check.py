@@ -12,6 +12,7 @@ import numpy as np
 from relatask.cli import show
 from relatask.cli.audit import Audit, alone, audit
 from relatask.cli.build import build_model, build_splits, describe_splits, make_encoder, method_name
+from relatask.cli.classes import encode_targets
 from relatask.cli.files import check_folder, is_run
 from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
@@ -34,6 +35,7 @@ def check(config: Path, overrides: Sequence[str], *, as_json: bool) -> int:
     X = encoder.fit_transform(problem.inputs)
     build_model(loaded.config, loaded.file.parent, problem.names)  # refuses what the relation cannot take
     splits = build_splits(loaded.config, problem).draw(*_labelled(problem))
+    table, _ = encode_targets(table, loaded.config.binary, str(loaded.data))
     leaks = infer(table, loaded.config.targets, loaded.config.data.by).leaks
     kept = {*problem.inputs.column_names, *problem.targets}
     leaks = tuple(leak for leak in leaks if leak.column in kept)
@@ -69,6 +71,8 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
     methods = 1 + len(loaded.config.beside)
     solves = n_splits * ((126 if automatic else 1) + 126 * len(loaded.config.beside))
     operations = 2.0 * n * d**2 * n_splits * methods * 6 + solves * n_tasks * d**3
+    if loaded.config.kinds != ("regression",):  # Newton's steps, each a pass over the rows
+        operations += 5 * solves * 2.0 * n * d**2
     square = np.ones((400, 400))
     square @ square
     start = time.perf_counter()
@@ -100,6 +104,8 @@ def _show(
     tasks = show.plural(len(problem.names), "task")
     what = f"groups of {config.data.by}" if config.data.by else "columns"
     show.say(f"{loaded.data}: {problem.rows:,} rows, {len(encoder.feature_names_)} inputs, {tasks} ({what})")
+    for target, (zero, one) in problem.classes.items():
+        show.say(f"Two classes: {target} is {zero} (0) or {one} (1).")
     show.say(f"Model: {method_name(config.model)}; baselines: {', '.join(config.beside)}")
     show.say(f"Splits: {describe_splits(config, problem)}")
     for name, why in encoder.dropped_.items():

@@ -12,7 +12,7 @@ from relatask.cli.doctor import environment
 from relatask.cli.files import check_folder, prepare, write_json, write_text
 from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
-from relatask.cli.outcome import points, points_interval, tell_checks
+from relatask.cli.outcome import header, points, points_interval, tell_checks
 from relatask.cli.problem import Problem, read_problem, sha256
 from relatask.cli.run import check_jobs, method_words, run_study, same_run, write_predictions
 from relatask.notices import InputError
@@ -137,9 +137,9 @@ def in_words(study: Any) -> str:
 
 
 def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any]]) -> None:
-    header = (
+    titles = (
         "method",
-        study.overall.replace("_", " "),
+        header(study.overall),
         f"gain over {study.single}",
         "95% interval",
         "delta-m, %",
@@ -162,7 +162,7 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
         )
         for row in sorted(rows, key=lambda row: -row.get("difference", 0))
     ]
-    show.results().print(tabular(header, body, drop=[5, 8, 4, 7, 6, 3], title=describe_splits(loaded.config, problem)))
+    show.results().print(tabular(titles, body, drop=[5, 8, 4, 7, 6, 3], title=describe_splits(loaded.config, problem)))
     show.say(f"helped, hurt: of {show.plural(len(problem.names), 'task')}, by {study.metric}, against {study.single}.")
     without = list(dict.fromkeys(task for row in rows for task in row.get("delta_m_without", ())))
     if without:

@@ -6,16 +6,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from relatask.cli.splitting import GroupSplit, RandomSplit, Section, SplitConfig, TimeSplit
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -23,63 +16,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     lowered = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return f"; did you mean {lowered[near[0]]!r}?" if near else "."
-
-
-class Section(BaseModel):
-    """A section of the configuration: frozen, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class RandomSplit(Section):
-    """Random rows, drawn within each task where tasks are groups."""
-
-    kind: Literal["random"] = "random"
-    test: float = Field(default=0.25, gt=0, lt=1, description="share of each task's rows to test on")
-    repeats: int = Field(default=10, ge=1, description="how many splits")
-    seed: int = Field(default=0, ge=0, description="of the first split")
-
-
-class KFoldSplit(Section):
-    """K folds within each task."""
-
-    kind: Literal["kfold"]
-    k: int = Field(default=5, ge=2, description="folds")
-    repeats: int = Field(default=1, ge=1, description="how many times")
-    seed: int = Field(default=0, ge=0, description="of the first repeat")
-
-
-class GroupSplit(Section):
-    """Whole groups (patients, sites) held out: rows of one group are never on both sides."""
-
-    kind: Literal["group"]
-    column: str = Field(description="the column that says which group a row belongs to")
-    k: int = Field(default=5, ge=2, description="folds")
-
-
-class TimeSplit(Section):
-    """Forward in time: each block of rows is tested by a model of all that lies before it."""
-
-    kind: Literal["time"]
-    column: str = Field(description="the column that rows are ordered by")
-    k: int = Field(default=5, ge=1, description="splits")
-
-
-SPLITS: dict[str, type[Section]] = {"random": RandomSplit, "kfold": KFoldSplit, "group": GroupSplit, "time": TimeSplit}
-
-
-def _kind(value: Any) -> Any:
-    """Return which split is meant; random if nothing is said."""
-    return value.get("kind", "random") if isinstance(value, dict) else getattr(value, "kind", "random")
-
-
-SplitConfig = Annotated[
-    Annotated[RandomSplit, Tag("random")]
-    | Annotated[KFoldSplit, Tag("kfold")]
-    | Annotated[GroupSplit, Tag("group")]
-    | Annotated[TimeSplit, Tag("time")],
-    Discriminator(_kind),
-]
 
 
 class DataConfig(Section):
@@ -107,13 +43,25 @@ class FeaturesConfig(Section):
     standardize: bool = Field(default=True, description="mean 0 and variance 1 per column, learned on training rows")
 
 
+TARGET_METRICS: dict[str, tuple[str, ...]] = {
+    "regression": ("explained_variance_within", "rmse"),
+    "binary": ("d2_within", "log_loss", "auc_mean_of_tasks"),
+    "count": ("d2_within", "poisson_deviance"),
+}
+"""What a target's metrics are where nothing is said."""
+
+
 class TaskConfig(Section):
     """One target."""
 
-    kind: Literal["regression"] = Field(default="regression", description="this version fits numbers")
+    kind: Literal["regression", "binary", "count"] = Field(
+        default="regression",
+        description="regression: a number; binary: one of two values, text or numbers; count: a number >= 0 of events",
+    )
     target: str | None = Field(default=None, description="the column to predict; the task's own name if left out")
     metrics: tuple[str, ...] = Field(
-        default=("explained_variance_within", "rmse"), description="see `relatask methods`"
+        default=TARGET_METRICS["regression"],
+        description="see `relatask methods`; left out, those of the kind (of two classes d2_within, log_loss, auc)",
     )
     primary: bool = Field(default=False, description="the target whose first metric the verdict is about")
 
@@ -122,12 +70,19 @@ class TaskConfig(Section):
     def _kind_is_there(cls, kind: Any) -> Any:
         from relatask.tasks import KINDS
 
-        if isinstance(kind, str) and kind in KINDS and kind != "regression":
+        if isinstance(kind, str) and kind in KINDS and kind not in TARGET_METRICS:
             raise ValueError(
-                f"{kind!r} is not there yet: this version trains linear models with squared loss. "
-                "A 0/1 target may be fitted as kind: regression"
+                f"{kind!r} is not there yet: this version has {', '.join(TARGET_METRICS)}. "
+                "Several classes: a target of kind binary for each"
             )
         return kind
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_the_kind(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and "metrics" not in raw and raw.get("kind") in TARGET_METRICS:
+            return {**raw, "metrics": TARGET_METRICS[raw["kind"]]}
+        return raw
 
 
 class RelationConfig(BaseModel):
@@ -238,6 +193,7 @@ class RunConfig(Section):
     @classmethod
     def _metrics_are_known(cls, tasks: dict[str, TaskConfig]) -> dict[str, TaskConfig]:
         from relatask.measure import METRICS
+        from relatask.measure.catalogue import KINDS_OF, metrics_of
 
         for name, task in tasks.items():
             for metric in task.metrics:
@@ -245,6 +201,11 @@ class RunConfig(Section):
                     raise ValueError(
                         f"{name}: there is no metric {metric!r}{did_you_mean(metric, METRICS)} "
                         f"Expected some of: {', '.join(METRICS)}"
+                    )
+                if task.kind not in KINDS_OF[metric]:
+                    raise ValueError(
+                        f"{name}: {metric} is no metric of kind {task.kind}. "
+                        f"Expected some of: {', '.join(metrics_of([task.kind]))}"
                     )
         return tasks
 
@@ -255,8 +216,9 @@ class RunConfig(Section):
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """The baselines that run: common slopes with own intercepts exist for groups only."""
-        return tuple(name for name in self.baselines if self.data.by is not None or name != "pooled_slopes")
+        """The baselines that run: common slopes with own intercepts for groups only, pooled ones for one kind only."""
+        there = [name for name in self.baselines if self.data.by is not None or name != "pooled_slopes"]
+        return tuple(name for name in there if len(self.kinds) == 1 or not name.startswith("pooled"))
 
     @model_validator(mode="after")
     def _targets(self) -> RunConfig:
@@ -283,6 +245,16 @@ class RunConfig(Section):
         return tuple(self.target(name) for name in self.tasks)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the targets, each once."""
+        return tuple(dict.fromkeys(task.kind for task in self.tasks.values()))
+
+    @property
+    def binary(self) -> tuple[str, ...]:
+        """The target columns that hold two classes."""
+        return tuple(self.target(name) for name, task in self.tasks.items() if task.kind == "binary")
+
+    @property
     def split_column(self) -> str | None:
         """The column that splits follow."""
         split = self.data.split
@@ -291,6 +263,23 @@ class RunConfig(Section):
     @property
     def metrics(self) -> tuple[str, ...]:
         """Every metric asked for, the primary task's first."""
+        from relatask.measure.catalogue import suits
+
         first = "explained_variance_within" if self.data.by is not None else "r2_mean_of_tasks"
+        empty = TARGET_METRICS | {"regression": (first, "rmse")}
         tasks = sorted(self.tasks.values(), key=lambda task: not task.primary)
-        return tuple(dict.fromkeys(metric for task in tasks for metric in task.metrics or (first, "rmse")))
+        named = [metric for task in tasks for metric in task.metrics or empty[task.kind]]
+        if len(self.kinds) > 1:  # squared errors, log losses and deviances have no common unit
+            named = ["d2_mean_of_tasks", "d2", *(metric for metric in named if suits(metric, self.kinds))]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def judged(self) -> tuple[str, str]:
+        """The metric of a task, and the one over all tasks, that the verdict is about: the first asked for."""
+        from relatask.measure.catalogue import overall_metric, task_metric
+        from relatask.measure.formulas import OVERALL, PER_TASK
+
+        if len(self.kinds) > 1:
+            return "d2", "d2_mean_of_tasks"
+        metric = next((name for name in self.metrics if name in PER_TASK), task_metric(self.metrics[0]))
+        return metric, next((name for name in self.metrics if name in OVERALL), overall_metric(self.metrics[0]))

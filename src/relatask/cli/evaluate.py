@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from relatask.cli import show
+from relatask.cli.build import kinds_of
+from relatask.cli.classes import encode_targets
 from relatask.cli.fitted import load_fitted
 from relatask.cli.grid import tabular
 from relatask.cli.outcome import share
@@ -25,7 +27,7 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
     """Score every task of a run on the rows of a table."""
     from relatask.data import read_table
     from relatask.measure import bootstrap_scores
-    from relatask.measure.metrics import task_metric
+    from relatask.measure.catalogue import suits, task_metric
 
     if bootstrap < 2:
         raise InputError(f"--bootstrap {bootstrap}: expected at least 2 samples.")
@@ -33,6 +35,7 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
     config = fitted.loaded.config
     table = read_table(data)
     need(table, config.targets, str(data), "a target of the run")
+    table, _ = encode_targets(table, config.binary, str(data), fitted.classes)
     names = tuple(config.tasks) if config.data.by is None else tuple(fitted.model.tasks_.tolist())
     found = predict_table(fitted, table, str(data), names)
     labels = np.column_stack([label_column(table, name, str(data)) for name in config.targets])
@@ -41,7 +44,9 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
         raise InputError(f"{data}: no row has a label in {', '.join(config.targets)}; there is nothing to score.")
     codes = None if found.tasks is None else np.searchsorted(fitted.model.tasks_, found.tasks)
     wanted = list(dict.fromkeys([*config.metrics, *(task_metric(metric) for metric in config.metrics)]))
-    rows = bootstrap_scores(y, found.prediction, codes, names, wanted, repeats=bootstrap, seed=seed)
+    kinds = [*kinds_of(config, names).values()]
+    wanted = [metric for metric in wanted if suits(metric, config.kinds)]
+    rows = bootstrap_scores(y, found.prediction, codes, names, wanted, kinds=kinds, repeats=bootstrap, seed=seed)
     for row in rows:
         del row["n_train"]
     seen = share_seen(run, fingerprints(found.inputs, y, found.tasks))

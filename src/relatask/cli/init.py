@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import yaml
 
 from relatask.cli import show
-from relatask.cli.config import RunConfig
+from relatask.cli.classes import encode_targets, looks_binary
+from relatask.cli.config import TARGET_METRICS, RunConfig
 from relatask.cli.files import refuse_existing, write_text
 from relatask.cli.grid import tabular
 from relatask.cli.loading import names_in
@@ -52,12 +53,14 @@ def init(
         )
     need(table, targets, str(data), "--target")
     need(table, (by,) if by else (), str(data), "--by")
-    found = infer(table, targets, by)
+    binary = tuple(name for name in targets if looks_binary(table, name))
+    numeric, _ = encode_targets(table, binary, str(data))
+    found = infer(numeric, targets, by)
     exclude = _not_inputs(found)
     holes = any(
         column.missing for column in found.columns if column.name not in exclude and column.role != "categorical"
     )
-    config = _config(data, output, targets, by, exclude, holes)
+    config = _config(data, output, targets, by, exclude, holes, binary)
     problem = make_problem(table, config, str(data))
     rows = describe(problem)
     text = render(config, problem, exclude)
@@ -88,7 +91,7 @@ def describe(problem: Problem) -> list[dict[str, Any]]:
         rows.append(
             {
                 "task": name,
-                "kind": "regression",
+                "kind": problem.kinds[position],
                 "rows": len(y),
                 "labels": len(seen),
                 "missing": float(1 - len(seen) / len(y)),
@@ -113,7 +116,7 @@ def task_table(rows: list[dict[str, Any]], most: int = 12) -> Any:
         [
             (
                 str(row["task"]),
-                "regression, 2 values" if row["values"] == 2 else row["kind"],
+                "regression, 2 values" if row["values"] == 2 and row["kind"] == "regression" else row["kind"],
                 row["labels"],
                 f"{100 * row['missing']:.1f}%",
                 f"{show.number(row['low'])} to {show.number(row['high'])}",
@@ -183,13 +186,26 @@ def _groupings(table: pa.Table, taken: set[str]) -> list[str]:
 
 
 def _config(
-    data: Path, output: Path, targets: tuple[str, ...], by: str | None, exclude: dict[str, str], holes: bool
+    data: Path,
+    output: Path,
+    targets: tuple[str, ...],
+    by: str | None,
+    exclude: dict[str, str],
+    holes: bool,
+    binary: tuple[str, ...],
 ) -> RunConfig:
-    metrics = ("r2_mean_of_tasks" if by is None else "explained_variance_within", "rmse")
+    kinds = {name: "binary" if name in binary else "regression" for name in targets}
+    first = "r2_mean_of_tasks" if by is None else "explained_variance_within"
+    metrics = TARGET_METRICS | {"regression": (first, "rmse")}
+    if len(set(kinds.values())) > 1:  # over all tasks there is the mean explained deviance only
+        metrics = {"regression": ("d2", "rmse"), "binary": ("d2", "log_loss", "auc")}
     raw: dict[str, Any] = {
         "data": {"path": _relative(data, output), "by": by},
         "features": {"exclude": tuple(exclude)},
-        "tasks": {name: {"target": name, "primary": name == targets[0], "metrics": metrics} for name in targets},
+        "tasks": {
+            name: {"kind": kinds[name], "target": name, "primary": name == targets[0], "metrics": metrics[kinds[name]]}
+            for name in targets
+        },
         "output": {"folder": f"runs/{_stem(data)}"},
     }
     if holes:
@@ -236,11 +252,17 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         y = problem.y if problem.y.ndim == 1 else problem.y[:, position]
         seen = y[~np.isnan(y)]
         two = "; two values, fitted as a number" if len(np.unique(seen)) == 2 else ""
+        held = f"{show.number(seen.min())} to {show.number(seen.max())}{two}"
+        if task.kind == "binary":
+            zero, one = problem.classes[config.target(name)]
+            held = f"{zero} or {one}, {100 * seen.mean():.3g}% {one}; kind: regression would fit a number"
         lines.append(
-            f"  {_scalar(name)}: {{kind: regression, target: {_scalar(config.target(name))}, "
+            f"  {_scalar(name)}: {{kind: {task.kind}, target: {_scalar(config.target(name))}, "
             f"metrics: [{', '.join(task.metrics)}], primary: {str(task.primary).lower()}}}"
-            f"  # {len(seen):,} labels, {show.number(seen.min())} to {show.number(seen.max())}{two}"
+            f"  # {len(seen):,} labels, {held}"
         )
+    pooled = ", pooled, pooled_slopes" if grouped else ", pooled" if len(config.kinds) == 1 else ""
+    scaled = str(not grouped and config.kinds == ("regression",)).lower()
     lines += [
         "model:",
         "  kind: linear",
@@ -248,11 +270,11 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         "  relation: {name: Pairwise, strength: auto}",
         "  weighting: sample  # sum: every row counts 1; task: every task counts 1; sample: (tasks / rows) per row",
         "  intercept: free  # free, tied (under the relation), common, none",
-        f"  scale_targets: {str(not grouped).lower()}  # targets in units of their own spread, for the relation",
+        f"  scale_targets: {scaled}  # targets in units of their own spread, for the relation",
         "  solver: auto",
         "  tol: 1.0e-6",
         "# single: each task alone, inputs scaled (raw: as they are); the better one counts. pooled: one model.",
-        f"baselines: [single, single_raw, pooled{', pooled_slopes' if grouped else ''}]",
+        f"baselines: [single, single_raw{pooled}]",
         "output:",
         f"  folder: {_scalar(config.output.folder)}  # relative to this file",
     ]

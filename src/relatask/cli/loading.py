@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from relatask.cli.config import SPLITS, RunConfig
+from relatask.cli.config import RunConfig
 from relatask.cli.explain import explain
+from relatask.cli.splitting import SPLITS
 from relatask.notices import InputError
 
 

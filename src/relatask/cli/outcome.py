@@ -33,7 +33,7 @@ def overall_table(study: Any, main: str, metrics: tuple[str, ...]) -> Any:
     gain = f"gain over {study.single}"
     last = len(shown) + 3
     return tabular(
-        ("over all tasks", *[_header(metric) for metric in shown], gain, "95% interval", "per fit"),
+        ("over all tasks", *[header(metric) for metric in shown], gain, "95% interval", "per fit"),
         rows,
         drop=[last, *range(len(shown), 1, -1), last - 1],
         title=f"Mean over {show.plural(len(study.scores.splits), 'split')} (sd)",
@@ -123,8 +123,9 @@ def share(metric: str) -> bool:
     return METRICS[metric].share
 
 
-def _header(metric: str) -> str:
-    name = metric.replace("explained_variance", "explained variance").replace("_", " ")
+def header(metric: str) -> str:
+    """Return what a column of a metric over all tasks is called."""
+    name = metric.replace("d2", "explained deviance").replace("_", " ")
     return f"{name}{', %' if share(metric) else ''}"
 
 

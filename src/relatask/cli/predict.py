@@ -45,9 +45,7 @@ def predict(
     by = fitted.loaded.config.data.by
     if by is not None:
         columns[by if by != "row" else "task"] = pa.array(found.tasks)
-        columns["prediction"] = pa.array(found.prediction)
-    else:
-        columns |= {str(name): pa.array(found.prediction[:, k]) for k, name in enumerate(wanted)}
+    columns |= told(fitted, found.prediction, wanted)
     if not dry_run:
         write_table(pa.table(columns), output)
     facts = {
@@ -70,9 +68,33 @@ def predict(
     return 0
 
 
+def told(fitted: Fitted, prediction: np.ndarray, wanted: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the columns that are written: numbers and mean counts; of two classes the likelier one, and the chance.
+
+    The chance is that of the second of the two classes, in order; its column's name ends in its name.
+    """
+    import pyarrow as pa
+
+    config = fitted.loaded.config
+    grouped = config.data.by is not None
+    columns: dict[str, Any] = {}
+    for k, name in enumerate(config.tasks if grouped else wanted):
+        values, title = prediction if grouped else prediction[:, k], "prediction" if grouped else str(name)
+        if config.tasks[name].kind != "binary":
+            columns[title] = pa.array(values)
+            continue
+        zero, one = fitted.classes[config.target(name)]
+        columns[title] = pa.array([one if chance > 0.5 else zero for chance in values.tolist()])
+        columns[f"chance of {one}" if grouped else f"{title}, chance of {one}"] = pa.array(values)
+    return columns
+
+
 @dataclass(frozen=True)
 class Predictions:
-    """Predicted rows: positions in the table, encoded inputs, tasks (groups), predictions (n,) or (n, tasks)."""
+    """Predicted rows: positions in the table, encoded inputs, tasks (groups), predictions (n,) or (n, tasks).
+
+    What is predicted are numbers, chances of class 1, mean counts, by the kind of the task.
+    """
 
     rows: np.ndarray
     inputs: np.ndarray
@@ -87,7 +109,7 @@ def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ..
     known = fitted.model.tasks_
     if by is None:
         X = _encode(fitted, table, source)
-        prediction = np.asarray(fitted.model.predict(X)).reshape(len(X), -1)
+        prediction = np.asarray(fitted.expected(X)).reshape(len(X), -1)
         position = {name: k for k, name in enumerate(fitted.loaded.config.tasks)}
         chosen = prediction[:, [position[name] for name in wanted]]
         return Predictions(np.arange(len(X)), X, None, chosen, fitted.encoder.unknown(table))
@@ -106,7 +128,7 @@ def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ..
         raise InputError(f"{source}: no row belongs to {show.listed(wanted)}.")
     kept = table.take(rows)
     X = _encode(fitted, kept, source)
-    return Predictions(rows, X, labels[rows], fitted.model.predict(X, tasks=labels[rows]), fitted.encoder.unknown(kept))
+    return Predictions(rows, X, labels[rows], fitted.expected(X, labels[rows]), fitted.encoder.unknown(kept))
 
 
 def _encode(fitted: Fitted, table: Any, source: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relatask.cli.config import RunConfig, TimeSplit
+from relatask.cli.classes import encode_targets
+from relatask.cli.config import RunConfig
 from relatask.cli.loading import Loaded
 from relatask.cli.show import listed, note, plural
+from relatask.cli.splitting import TimeSplit
 from relatask.measure import ALL
 from relatask.notices import InputError
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a study needs: the input columns as a table, labels, tasks, and the column that splits follow."""
+    """What a study needs: the input columns as a table, labels, tasks, and the column that splits follow.
+
+    `kinds` has one for each task; labels of two classes are 0 and 1, and `classes` says by target what they stand for.
+    """
 
     inputs: pa.Table
     y: np.ndarray
@@ -29,6 +34,8 @@ class Problem:
     names: tuple[Any, ...]
     targets: tuple[str, ...]
     split_column: np.ndarray | None = None
+    kinds: tuple[str, ...] = ()
+    classes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -63,6 +70,7 @@ def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
     features = input_columns(table.column_names, config, source)
     check_categorical(table.column_names, features, config, source)
     need(table, config.targets, source, "tasks")
+    table, classes = encode_targets(table, config.binary, source)
     y = np.column_stack([label_column(table, name, source) for name in config.targets])
     for name, values in zip(config.targets, y.T, strict=True):
         if np.isnan(values).all():
@@ -82,7 +90,29 @@ def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
             )
     if ALL in map(str, names):
         raise InputError(f"{source}: a task is called {ALL!r}, which means all tasks together here. Rename it.")
-    return Problem(table.select(features), y, tasks, names, config.targets, split_column(table, config, source))
+    _check_counts(y, config, source)
+    kinds = tuple(task.kind for task in config.tasks.values())
+    return Problem(
+        table.select(features),
+        y,
+        tasks,
+        names,
+        config.targets,
+        split_column(table, config, source),
+        kinds * len(names) if tasks is not None else kinds,
+        classes,
+    )
+
+
+def _check_counts(y: np.ndarray, config: RunConfig, source: str) -> None:
+    """Raise InputError for counts below 0."""
+    for name, task, values in zip(config.targets, config.tasks.values(), y.reshape(len(y), -1).T, strict=True):
+        if task.kind == "count" and np.nanmin(values) < 0:
+            row = int(np.nanargmin(values)) + 1
+            raise InputError(
+                f"{source}: the target {name!r} is of kind count and holds {np.nanmin(values):g} in row {row}; "
+                "counts are >= 0. For numbers write kind: regression."
+            )
 
 
 def split_column(table: pa.Table, config: RunConfig, source: str) -> np.ndarray | None:

@@ -42,6 +42,7 @@ def make_record(
     environment: dict[str, str],
     checks: tuple[Any, ...],
     model: Any = None,
+    scale: Any = None,
 ) -> RunRecord:
     """Return the record of a run.
 
@@ -63,6 +64,8 @@ def make_record(
         What a person should know.
     model : MultiTaskRegressor, optional
         The main method fitted on all rows, on encoded inputs.
+    scale : (d,) array, optional
+        Of these inputs.
     """
     config = loaded.config
     others = [name for name in study.methods if name != main]
@@ -78,7 +81,9 @@ def make_record(
             tasks_are=f"values of the column {config.data.by!r}" if config.data.by else "columns",
             path=config.data.path,
             sha256=digest,
+            labels=labels_in_words(problem),
         ),
+        kind=config.kinds[0] if len(config.kinds) == 1 else "mixed",
         methods=tuple(
             Method(name, words.get(name, ""), "main" if name == main else _role(name, study))
             for name in [main, *others]
@@ -88,8 +93,8 @@ def make_record(
         overall=overall_rows(study.scores, [main, *others]),
         verdict=tuple(study.verdict(main).split("\n\n")),
         baseline=study.single,
-        coefficients=None if model is None else _coefficients(main, problem, features, model),
-        relation=None if model is None else _relation(problem, model),
+        coefficients=None if model is None else _coefficients(main, problem, features, model, scale),
+        relation=None if model is None else _relation(problem, model, scale),
         strengths=tuple(
             Strength(cost.method, cost.split, part, _finite(value))
             for cost in study.costs
@@ -103,9 +108,24 @@ def make_record(
     )
 
 
-def standardised(model: Any) -> np.ndarray:
+def labels_in_words(problem: Problem) -> str:
+    """Say what labels are that are no plain numbers; empty where all are."""
+    said = {"count": "counts", "regression": "numbers"}
+    if set(problem.kinds) == {"regression"}:
+        return ""
+    if problem.tasks is not None or len(set(map(str, problem.classes.values()))) == 1 == len(set(problem.kinds)):
+        pairs = list(problem.classes.values())
+        return f"two classes, {pairs[0][0]} (0) and {pairs[0][1]} (1)" if pairs else "counts"
+    told = []
+    for name, target, kind in zip(problem.names, problem.targets, problem.kinds, strict=True):
+        pair = problem.classes.get(target)
+        told.append(f"{name}: {said[kind] if pair is None else f'{pair[0]} (0) or {pair[1]} (1)'}")
+    return "; ".join(told[:12]) + ("; ..." if len(told) > 12 else "")
+
+
+def standardised(model: Any, scale: Any) -> np.ndarray:
     """Return the coefficients (t, d) per standard deviation of each input."""
-    return np.asarray(model.coef_ * model.scale_, dtype=float)
+    return np.asarray(model.coef_ * scale, dtype=float)
 
 
 def _role(name: str, study: Any) -> Any:
@@ -137,11 +157,11 @@ def _support(problem: Problem, study: Any, main: str) -> tuple[TaskSupport, ...]
     return tuple(support)
 
 
-def _coefficients(main: str, problem: Problem, features: tuple[str, ...], model: Any) -> Coefficients:
-    return Coefficients(main, problem.names, features, grid(standardised(model)))
+def _coefficients(main: str, problem: Problem, features: tuple[str, ...], model: Any, scale: Any) -> Coefficients:
+    return Coefficients(main, problem.names, features, grid(standardised(model, scale)))
 
 
-def _relation(problem: Problem, model: Any) -> TaskRelation | None:
+def _relation(problem: Problem, model: Any, scale: Any) -> TaskRelation | None:
     """Return how alike the tasks' coefficients are: the cosine between rows, per standard deviation of each input.
 
     Where all rows point nearly the same way that would be one flat square, and the map shows instead how alike the
@@ -150,7 +170,7 @@ def _relation(problem: Problem, model: Any) -> TaskRelation | None:
     t = len(problem.names)
     if not 1 < t <= LARGEST_MATRIX:
         return None
-    rows = standardised(model)
+    rows = standardised(model, scale) / getattr(model, "target_scale_", np.ones(t))[:, None]
     cosine = _cosine(rows)
     between = cosine[np.triu_indices(t, 1)]
     if t < FEWEST_DEVIATIONS or not np.nanmin(between, initial=1.0) > NEARLY_PARALLEL:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from relatask.cli import show
-from relatask.cli.build import build_model, build_splits, describe_splits, encoded_names, make_encoder, method_name
+from relatask.cli.build import (
+    build_model,
+    build_splits,
+    describe_splits,
+    encoded_names,
+    make_encoder,
+    method_name,
+    study_kind,
+)
 from relatask.cli.doctor import environment
 from relatask.cli.files import OURS, check_folder, is_run, prepare, write_json, write_text
 from relatask.cli.fitted import save_fitted
@@ -89,12 +97,10 @@ def run_study(
     seeds: int = 1,
 ) -> Any:
     """Fit every method on every split, shown live; an interrupted run says how to go on."""
-    from relatask.measure.metrics import OVERALL, PER_TASK, overall_metric, task_metric
+    from relatask.measure.catalogue import task_metric
     from relatask.study import compare
 
-    metrics = loaded.config.metrics
-    metric = next((name for name in metrics if name in PER_TASK), task_metric(metrics[0]))
-    overall = next((name for name in metrics if name in OVERALL), overall_metric(metrics[0]))
+    metric, overall = loaded.config.judged
     if len(problem.names) == 1:  # one question, so one metric: two could give two answers
         metric = task_metric(overall)
     live = LiveTable(next(iter(models)), problem.names, metric, overall)
@@ -112,6 +118,7 @@ def run_study(
                 folder=folder,
                 n_jobs=jobs,
                 progress=live,
+                kind=study_kind(loaded.config, problem.names),
             )
     except KeyboardInterrupt:
         kept = f"{show.plural(live.done, 'fit')} of {live.total or '?'} done"
@@ -148,7 +155,8 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
     X = encoder.fit_transform(problem.inputs)
     facts = describe_data(loaded, problem, encoder.feature_names_, digest)
     write_json(folder / "data.json", {**facts, "seen": sketch(fingerprints(X, problem.y, problem.tasks))})
-    single = build_baselines([study.single], {main: model}, problem.tasks is not None)[study.single]
+    kinds = dict(zip(problem.names, problem.kinds, strict=True))
+    single = build_baselines([study.single], {main: model}, problem.tasks is not None, kinds)[study.single]
     with coded_warnings():
         model.fit(X, problem.labels, tasks=problem.tasks)
         single.fit(X, problem.labels, tasks=problem.tasks)
@@ -171,6 +179,7 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
         digest=digest,
         environment=environment(),
         model=model,
+        scale=getattr(model, "scale_", None) if hasattr(model, "scale_") else X.std(0),
     )
     record.save(folder / "record.json")
     write_report(folder, record)
@@ -212,6 +221,7 @@ def describe_data(loaded: Loaded, problem: Problem, features: Sequence[str], dig
         "features": list(features),
         "targets": list(problem.targets),
         "by": loaded.config.data.by,
+        "classes": {name: list(pair) for name, pair in problem.classes.items()},
         "tasks": describe(problem),
     }
 

@@ -89,15 +89,17 @@ def support_table(record: RunRecord) -> Table:
     """Per task: labels, share missing, mean and spread of the target."""
     rows = record.support
     unit = f" ({record.unit})" if record.unit else ""
+    mean = "Share of class 1" if record.kind == "binary" else f"Mean{unit}"
     return Table(
         "support",
-        "Observed labels per task, and the target's mean and standard deviation.",
+        "Observed labels per task, and the target's mean and standard deviation"
+        + (" (of two classes, 0 and 1).", ".")[record.kind in ("regression", "count")],
         (
             Column("Task", "text"),
             Column("Training labels"),
             Column("Test labels"),
             Column("Missing (%)"),
-            Column(f"Mean{unit}"),
+            Column(mean),
             Column(f"sd{unit}"),
         ),
         columns_to_rows(

@@ -47,6 +47,8 @@ class DataFacts:
         For example ``"values of the column 'school'"`` or ``"columns"``.
     path, sha256, source : str or None
         Where it was read, the hash of its bytes, whence it comes.
+    labels : str
+        What labels are that are no plain numbers, for example ``"two classes, no (0) and yes (1)"``.
     """
 
     name: str
@@ -57,6 +59,7 @@ class DataFacts:
     path: str | None = None
     sha256: str | None = None
     source: str | None = None
+    labels: str = ""
 
 
 @dataclass(frozen=True)

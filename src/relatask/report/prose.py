@@ -19,6 +19,12 @@ QUESTIONS = {
 }
 
 Facts = list[tuple[str, str]]
+_WHAT = {
+    "regression": "the prediction",
+    "binary": "the log-odds of class 1",
+    "count": "the log of the mean count",
+    "mixed": "the prediction (numbers), the log-odds of class 1 (classes), or the log of the mean count (counts)",
+}
 
 
 def headline(record: RunRecord) -> list[str]:
@@ -54,11 +60,11 @@ def shared_words(record: RunRecord) -> str:
     if found is None:
         return ""
     per = "one standard deviation of the feature" if found.standardised else "one unit of the feature"
-    unit = f" (in {record.unit})" if record.unit else ""
+    unit = f" (in {record.unit})" if record.unit and record.kind == "regression" else ""
     left = len(found.features) - FEATURES
     return (
-        f"Coefficients of “{record.titled(found.method)}”: the change of the prediction{unit} for {per}. Where the "
-        "spread over tasks is small against the mean, the tasks share the feature's effect."
+        f"Coefficients of “{record.titled(found.method)}”: the change of {_WHAT[record.kind]}{unit} for {per}. "
+        "Where the spread over tasks is small against the mean, the tasks share the feature's effect."
         + (f" The figures show the {FEATURES} largest features; {left} more are in the table." if left > 0 else "")
     )
 
@@ -71,6 +77,7 @@ def data_facts(record: RunRecord) -> Facts:
         ("File", data.path or ""),
         ("Source", data.source or ""),
         ("Target", data.target),
+        ("Labels", data.labels),
         ("Tasks", f"{len(record.tasks):,}" + (f", {data.tasks_are}" if data.tasks_are else "")),
         ("Rows", f"{data.rows:,}"),
         ("Features", f"{data.features:,}"),
@@ -94,7 +101,7 @@ def definitions(record: RunRecord) -> Facts:
     """What each metric of this report is, and how verdicts are given."""
     named = dict.fromkeys([*(row.metric for row in record.overall), *(found.metric for found in record.differences)])
     facts = [(metric_title(name), METRICS[name][1]) for name in METRICS if name in named]
-    if any(name.startswith(("explained", "r2")) for name in named):
+    if any(name.startswith(("explained", "r2", "d2")) for name in named):
         facts.append(
             (
                 "A negative share",

@@ -65,6 +65,8 @@ class RunRecord:
         The text of the resolved configuration.
     environment : dict of str to str
         Versions and machine.
+    kind : str
+        Of the tasks: ``"regression"``, ``"binary"``, ``"count"``, or ``"mixed"``.
 
     Raises
     ------
@@ -98,6 +100,7 @@ class RunRecord:
     splits: str = ""
     configuration: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    kind: str = "regression"
 
     def __post_init__(self) -> None:
         mains = [method.name for method in self.methods if method.role == "main"]

@@ -21,7 +21,17 @@ from relatask.report.words import (
     spread,
 )
 
-_ORDER = ("explained_variance_within", "explained_variance_global", "rmse", "mae")
+_ORDER = (
+    "explained_variance_within",
+    "explained_variance_global",
+    "d2_within",
+    "log_loss",
+    "auc_mean_of_tasks",
+    "error_rate",
+    "poisson_deviance",
+    "rmse",
+    "mae",
+)
 
 
 def titled(record: RunRecord, metric: str) -> str:

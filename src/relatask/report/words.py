@@ -28,7 +28,51 @@ METRICS: dict[str, tuple[str, str]] = {
     "mae": ("MAE", "Mean absolute error on test labels, in the target's unit; lower is better."),
     "rmse_mean_of_tasks": ("RMSE, mean of tasks", "The mean of the tasks' RMSE: every task counts the same."),
     "mae_mean_of_tasks": ("MAE, mean of tasks", "The mean of the tasks' MAE: every task counts the same."),
+    "d2_within": (
+        "Explained deviance within tasks",
+        "1 − Σₖ Dₖ / Σₖ D₀ₖ, with Dₖ the deviance of task k's test labels (of classes: twice the log loss, summed) and "
+        "D₀ₖ what it is when the task's own mean is predicted: R² for labels that are not plain numbers.",
+    ),
+    "d2": (
+        "Explained deviance",
+        "1 − D / D₀ of a task, D₀ the deviance when the mean of its own test labels is predicted; of numbers it is R².",
+    ),
+    "d2_mean_of_tasks": (
+        "Explained deviance, mean of tasks",
+        "The mean of the tasks' explained deviance: it is defined for numbers, classes and counts alike.",
+    ),
+    "log_loss": (
+        "Log loss",
+        "The mean of −log of the chance that was given to the class that came; lower is better. Never guessing better "
+        "than one in two costs 0.693.",
+    ),
+    "log_loss_mean_of_tasks": ("Log loss, mean of tasks", "The mean of the tasks' log loss."),
+    "auc": (
+        "Area under the ROC curve",
+        "Of all pairs of a label 1 and a label 0 of a task, the share in which the 1 has the higher chance; 0.5 is "
+        "guessing. It sees the order of the chances only.",
+    ),
+    "auc_within": ("AUC, pairs within tasks", "The same over the pairs of all tasks, both labels of one task."),
+    "auc_mean_of_tasks": (
+        "AUC, mean of tasks",
+        "The mean of the areas of the tasks that have both classes.",
+    ),
+    "error_rate": (
+        "Wrong classes",
+        "The share of test labels whose likelier class was wrong; lower is better.",
+    ),
+    "error_rate_mean_of_tasks": ("Wrong classes, mean of tasks", "The mean of the tasks' shares of wrong classes."),
+    "brier": ("Brier score", "The mean squared distance of the chance to the label 0 or 1; lower is better."),
+    "brier_mean_of_tasks": ("Brier score, mean of tasks", "The mean of the tasks' Brier scores."),
+    "poisson_deviance": (
+        "Poisson deviance",
+        "The mean of 2 (y log(y / m) − y + m) over test labels, m the predicted mean count; lower is better.",
+    ),
+    "poisson_deviance_mean_of_tasks": ("Poisson deviance, mean of tasks", "The mean of the tasks' mean deviances."),
+    "deviance": ("Mean deviance", "Squared error, twice the log loss, or Poisson deviance, by the kind of the task."),
 }
+UNITS = ("rmse", "mae")
+"""Metrics whose names begin so are in the target's unit."""
 
 SYMBOLS = {"helped": "▲", "no difference shown": "○", "hurt": "▼"}
 TONES = {"helped": "helped", "hurt": "hurt", "no difference shown": "same"}
@@ -45,7 +89,7 @@ def metric_title(name: str, *, unit: str = "") -> str:
     'RMSE (points)'
     """
     title, _ = METRICS.get(name, (name.replace("_", " "), ""))
-    unit = "%" if _share(name) else unit
+    unit = "%" if _share(name) else unit if name.startswith(UNITS) else ""
     return f"{title} ({unit})" if unit else title
 
 
