@@ -12,7 +12,7 @@ import numpy as np
 from relatask.cli import show
 from relatask.cli.audit import Audit, alone, audit
 from relatask.cli.build import build_model, build_splits, describe_splits, make_encoder, method_name
-from relatask.cli.classes import encode_targets
+from relatask.cli.classes import encode_targets, pair_in_words
 from relatask.cli.files import check_folder, is_run
 from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
@@ -71,8 +71,10 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
     methods = 1 + len(loaded.config.beside)
     solves = n_splits * ((126 if automatic else 1) + 126 * len(loaded.config.beside))
     operations = 2.0 * n * d**2 * n_splits * methods * 6 + solves * n_tasks * d**3
+    steps = 0.0
     if loaded.config.kinds != ("regression",):  # Newton's steps, each a pass over the rows
         operations += 5 * solves * 2.0 * n * d**2
+        steps = 3e-3 * solves
     square = np.ones((400, 400))
     square @ square
     start = time.perf_counter()
@@ -84,7 +86,7 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
         "splits": n_splits,
         "fits": methods * n_splits,
         "solves": solves,
-        "seconds": 10 * operations / rate + methods * n_splits * (0.02 + 2e-4 * n_tasks) + 2.5 + 4e-3 * n_tasks,
+        "seconds": 10 * operations / rate + methods * n_splits * (0.02 + 2e-4 * n_tasks) + steps + 2.5 + 4e-3 * n_tasks,
         "memory_mb": 8e-6 * (n * d * 2 + n_tasks * d * min(d, max(1, n // n_tasks)) * 3),
     }
 
@@ -104,8 +106,8 @@ def _show(
     tasks = show.plural(len(problem.names), "task")
     what = f"groups of {config.data.by}" if config.data.by else "columns"
     show.say(f"{loaded.data}: {problem.rows:,} rows, {len(encoder.feature_names_)} inputs, {tasks} ({what})")
-    for target, (zero, one) in problem.classes.items():
-        show.say(f"Two classes: {target} is {zero} (0) or {one} (1).")
+    for target, pair in problem.classes.items():
+        show.say(f"Two classes: {target} is {pair_in_words(pair)}.")
     show.say(f"Model: {method_name(config.model)}; baselines: {', '.join(config.beside)}")
     show.say(f"Splits: {describe_splits(config, problem)}")
     for name, why in encoder.dropped_.items():

@@ -76,6 +76,21 @@ def encode_targets(
     return table, classes
 
 
+def pair_in_words(pair: tuple[Any, Any]) -> str:
+    """Say which two classes there are, and which of them is 1.
+
+    Examples
+    --------
+    >>> pair_in_words(("no", "yes")), pair_in_words((0, 1))
+    ('no (0) or yes (1)', '0 or 1')
+    """
+    return (
+        "0 or 1"
+        if pair in ((0, 1), (False, True)) and not isinstance(pair[0], bool)
+        else f"{pair[0]} (0) or {pair[1]} (1)"
+    )
+
+
 def read_classes(run: Path) -> Classes:
     """Return the classes that a run was trained on; none where its targets are numbers."""
     try:

@@ -100,6 +100,7 @@ def describe(problem: Problem) -> list[dict[str, Any]]:
                 "mean": float(seen.mean()),
                 "sd": float(seen.std(ddof=1)) if len(seen) > 1 else None,
                 "values": len(np.unique(seen)),
+                "classes": list(problem.classes.get(problem.targets[position if problem.tasks is None else 0], ())),
             }
         )
     return rows
@@ -119,7 +120,7 @@ def task_table(rows: list[dict[str, Any]], most: int = 12) -> Any:
                 "regression, 2 values" if row["values"] == 2 and row["kind"] == "regression" else row["kind"],
                 row["labels"],
                 f"{100 * row['missing']:.1f}%",
-                f"{show.number(row['low'])} to {show.number(row['high'])}",
+                " or ".join(map(str, row["classes"])) or f"{show.number(row['low'])} to {show.number(row['high'])}",
                 row["mean"],
                 row["sd"],
             )
@@ -255,7 +256,7 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         held = f"{show.number(seen.min())} to {show.number(seen.max())}{two}"
         if task.kind == "binary":
             zero, one = problem.classes[config.target(name)]
-            held = f"{zero} or {one}, {100 * seen.mean():.3g}% {one}; kind: regression would fit a number"
+            held = f"{zero} or {one}, {100 * seen.mean():.3g}% {one}"
         lines.append(
             f"  {_scalar(name)}: {{kind: {task.kind}, target: {_scalar(config.target(name))}, "
             f"metrics: [{', '.join(task.metrics)}], primary: {str(task.primary).lower()}}}"

@@ -10,6 +10,7 @@ import numpy as np
 
 import relatask
 from relatask.cli.build import describe_splits
+from relatask.cli.classes import pair_in_words
 from relatask.cli.loading import Loaded
 from relatask.cli.problem import Problem
 from relatask.report import (
@@ -111,15 +112,14 @@ def make_record(
 def labels_in_words(problem: Problem) -> str:
     """Say what labels are that are no plain numbers; empty where all are."""
     said = {"count": "counts", "regression": "numbers"}
+    of = {name: pair_in_words(pair) for name, pair in problem.classes.items()}
     if set(problem.kinds) == {"regression"}:
         return ""
     if problem.tasks is not None or len(set(map(str, problem.classes.values()))) == 1 == len(set(problem.kinds)):
-        pairs = list(problem.classes.values())
-        return f"two classes, {pairs[0][0]} (0) and {pairs[0][1]} (1)" if pairs else "counts"
+        return f"two classes, {next(iter(of.values()))}" if of else "counts"
     told = []
     for name, target, kind in zip(problem.names, problem.targets, problem.kinds, strict=True):
-        pair = problem.classes.get(target)
-        told.append(f"{name}: {said[kind] if pair is None else f'{pair[0]} (0) or {pair[1]} (1)'}")
+        told.append(f"{name}: {of.get(target) or said[kind]}")
     return "; ".join(told[:12]) + ("; ..." if len(told) > 12 else "")
 
 

@@ -40,7 +40,7 @@ _TABLE: dict[str, tuple[Metric, frozenset[str], str]] = {
         ("auc_mean_of_tasks", "+", _CLASSES, "area under the ROC curve, mean of the tasks"),
         ("poisson_deviance", "e", _COUNTS, "mean Poisson deviance"),
         ("poisson_deviance_mean_of_tasks", "e", _COUNTS, "mean Poisson deviance, mean of the tasks"),
-        ("d2", "+%", _ALL, "explained deviance (about the task's own test mean)"),
+        ("d2", "+%", _ALL, "explained deviance"),
         ("d2_within", "+%", _ALL, "explained deviance within tasks"),
         ("d2_mean_of_tasks", "+%", _ALL, "explained deviance, mean of the tasks"),
         ("deviance", "e", _ALL, "mean deviance"),
