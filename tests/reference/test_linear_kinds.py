@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,19 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.linear_model import Ridge as SkRidge
 
 from relatask.linear import MultiTaskClassifier, MultiTaskLinear, MultiTaskRegressor
-from relatask.linear.losses import Logistic, Poisson
+from relatask.linear.losses import Huber, Logistic, Poisson
 from relatask.notices import InputError, RelataskWarning
-from relatask.relations import Graph, Pairwise, Ridge, SharedSparsity, TraceNorm
+from relatask.relations import (
+    Dirty,
+    Graph,
+    HierarchicalPrior,
+    Pairwise,
+    Ridge,
+    RobustLowRank,
+    RobustSparse,
+    SharedSparsity,
+    TraceNorm,
+)
 
 
 def rows(seed: int = 0, n: int = 120, t: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -209,3 +220,82 @@ def test_squared_loss_and_numbers_agree() -> None:
     mixed = MultiTaskLinear(["regression"] * 3, Pairwise(0.2), tol=1e-10).fit(X, y, tasks)
     squared = MultiTaskRegressor(Pairwise(0.2), weighting="task").fit(X, y / spread[tasks], tasks)
     np.testing.assert_allclose(mixed.coef_ / spread[:, None], squared.coef_, rtol=1e-7)
+
+
+def test_regressors_take_other_losses_by_name_and_by_value(tmp_path: Path) -> None:
+    X, eta, tasks = rows(16)
+    rng = np.random.default_rng(17)
+    counts = rng.poisson(np.exp(0.5 * eta))
+    plain = {"weighting": "sum", "standardize": False, "tol": 1e-10}
+    model = MultiTaskRegressor(Ridge(0.5), loss="poisson", **plain).fit(X, counts, tasks)
+    for k in range(3):
+        at = tasks == k
+        own = PoissonRegressor(alpha=0.5 / at.sum(), tol=1e-10, max_iter=10_000).fit(X[at], counts[at])
+        np.testing.assert_allclose(model.predict(X[at], tasks[at]), own.predict(X[at]), rtol=1e-4)
+    y = eta + rng.standard_t(2, size=len(eta))
+    wide = MultiTaskRegressor(Ridge(0.5), loss=Huber(1e6), **plain).fit(X, y, tasks)
+    squared = MultiTaskRegressor(Ridge(0.5), **plain).fit(X, y, tasks)
+    np.testing.assert_allclose(wide.coef_, squared.coef_, rtol=1e-7)
+    calibrated = MultiTaskRegressor(SharedSparsity(20.0), loss="root_squared", weighting="sum", tol=1e-10)
+    in_grams = calibrated.fit(X, y, tasks).coef_
+    assert in_grams.any()  # one strength, whatever the unit
+    np.testing.assert_allclose(calibrated.fit(X, 1000 * y, tasks).coef_, 1000 * in_grams, rtol=1e-5, atol=1e-3)
+    robust = MultiTaskRegressor(Pairwise(0.1), loss=Huber(0.5), scale_targets=True).fit(X, y, tasks)
+    assert robust.target_scale_ == pytest.approx([y[tasks == k].std() for k in range(3)])
+    in_units = MultiTaskRegressor(Pairwise(0.1), loss=Huber(0.5)).fit(X, y / robust.target_scale_[tasks], tasks)
+    np.testing.assert_allclose(robust.coef_, in_units.coef_ * robust.target_scale_[:, None], rtol=1e-5)
+    robust.save(tmp_path / "huber")
+    again = MultiTaskRegressor.load(tmp_path / "huber")
+    assert again.loss == Huber(0.5)
+    np.testing.assert_array_equal(again.predict(X, tasks), robust.predict(X, tasks))
+    with pytest.raises(InputError, match="loss='log' is unknown"):
+        MultiTaskRegressor(loss="log").fit(X, y, tasks)
+    with pytest.raises(InputError, match="counts have no unit"):
+        MultiTaskRegressor(loss="poisson", scale_targets=True).fit(X, counts, tasks)
+    with pytest.raises(InputError, match="loss='huber' has no meaning under HierarchicalPrior"):
+        MultiTaskRegressor(HierarchicalPrior(), loss="huber").fit(X, y, tasks)
+
+
+def test_weights_of_tasks_multiply_last_under_every_loss() -> None:
+    X, eta, tasks = rows(18)
+    y = eta + np.random.default_rng(19).normal(size=len(eta))
+    twice = MultiTaskRegressor(Pairwise(0.2), loss=Huber(1e6), task_weight={1: 2.0}, tol=1e-10).fit(X, y, tasks)
+    squared = MultiTaskRegressor(Pairwise(0.2), task_weight={1: 2.0}).fit(X, y, tasks)
+    np.testing.assert_allclose(twice.coef_, squared.coef_, rtol=1e-6)
+
+
+def test_a_prior_knows_new_tasks_and_how_far_off_it_may_be() -> None:
+    X, eta, tasks = rows(20, n=400, t=20)
+    y = eta + np.random.default_rng(21).normal(size=len(eta))
+    model = MultiTaskRegressor(HierarchicalPrior(), intercept="tied").fit(X, y, tasks)
+    mean, spread = model.predict(X[:4], ["new", *tasks[1:4]], return_std=True)
+    assert mean[0] == pytest.approx(X[0] @ model.prior_mean_ + model.prior_intercept_)
+    assert spread[0] > spread[1:].max()
+    assert model.strengths_ == {}
+    with pytest.raises(InputError, match="return_std=True needs a model of the noise"):
+        MultiTaskRegressor(Pairwise(1.0)).fit(X, y, tasks).predict(X, tasks, return_std=True)
+    Y = np.column_stack([eta, 100 * eta]) + np.random.default_rng(22).normal(size=(len(eta), 2)) * [1, 100]
+    columns = MultiTaskRegressor(HierarchicalPrior(), scale_targets=True).fit(X, Y)
+    mean, spread = columns.predict(X, return_std=True)
+    assert mean.shape == spread.shape == Y.shape
+    np.testing.assert_allclose(columns.noise_, np.square(spread.min(0)), rtol=0.2)
+
+
+def test_parts_that_the_strengths_leave_no_room_are_told_once() -> None:
+    X, eta, tasks = rows(23)
+    for relation, told in (
+        (Dirty(1.0, 2.0), "Dirty's 'sparse' is zero"),
+        (Dirty(9.0, 2.0), "Dirty's 'shared' is zero"),
+        (Dirty(0.0, 2.0), "Dirty has a strength of 0"),
+        (RobustLowRank(1.0, 2.0), "RobustLowRank's 'outliers' is zero"),
+        (RobustLowRank(1.0, 0.5), "RobustLowRank's 'shared' is zero"),
+        (RobustSparse(1.0, 2.5), "RobustSparse's 'outliers' is zero"),
+    ):
+        with pytest.warns(RelataskWarning, match=f"RT018: {told}") as caught:
+            model = MultiTaskRegressor(relation, tol=1e-8).fit(X, eta, tasks)
+        assert sum("RT018" in str(w.message) for w in caught) == 1
+        if "is zero" in told:
+            assert np.abs(model.components_[told.split("'")[-2]]).max() <= 1e-6 * np.abs(model.coef_).max()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MultiTaskRegressor(Dirty(1.0, 0.7)).fit(X, eta, tasks)

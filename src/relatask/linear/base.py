@@ -12,10 +12,13 @@ from sklearn.base import RegressorMixin
 from relatask.linear import reading
 from relatask.linear.datafits import Squared
 from relatask.linear.design import Design, as_float, as_weights, warn_about_labels
-from relatask.linear.fitting import fit_statistics
+from relatask.linear.fitting import End, fit_statistics
+from relatask.linear.losses import Poisson
 from relatask.linear.multitask import MultiTaskEstimator
+from relatask.linear.newton.solving import LossStart
 from relatask.linear.path import Model, choose, open_strengths, predict_rows
 from relatask.linear.prior_model import check_settings, learned_prior
+from relatask.linear.regression_losses import chosen_loss, learned_under
 from relatask.linear.statistics import Statistics
 from relatask.linear.targets import target_scale, task_weights
 from relatask.linear.unseen import codes_with_new, extrapolates, with_new
@@ -48,7 +51,8 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         coef, intercept = self.coef_, self.intercept_
         if codes is not None and codes.size and codes.max() >= len(self.tasks_):
             coef, intercept = with_new(self, codes_with_new(labels, len(codes), self.tasks_)[1])
-        return predict_rows(X, codes, coef, intercept)
+        eta = predict_rows(X, codes, coef, intercept)
+        return np.exp(eta) if isinstance(chosen_loss(getattr(self, "loss", "squared")), Poisson) else eta
 
     def score(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> float:
         """Explained variance within tasks: 1 - sum_k SSE_k / sum_k SST_k over the observed labels.
@@ -95,7 +99,7 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         if not self._pooled:
             relation = relation.bind(design.tasks.tolist())
         model = self._model(stats, design.tasks)
-        solved = self._solved(design, stats, relation, model, names)
+        solved = self._solved(design, layout, stats, relation, model, names)
         return {
             **vars(probe),
             "_fit_layout": layout,
@@ -110,17 +114,26 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         }
 
     def _solved(
-        self, design: Design, stats: Statistics, relation: Relation, model: Model, names: NDArray | None
+        self, design: Design, layout: str, stats: Statistics, relation: Relation, model: Model, names: NDArray | None
     ) -> dict[str, Any]:
         """What the road for this relation and loss learns, by attribute name."""
         if isinstance(relation, HierarchicalPrior):
             check_settings(dict(vars(self)), stats)
             road = {name: getattr(self, name) for name in ("intercept", "standardize", "tol", "max_iter")}
             return learned_prior(stats, relation, model.target_scale, **road)
+        end = getattr(self, "_end", None) if self.warm_start else None
+        loss = chosen_loss(getattr(self, "loss", "squared"))
+        if loss is not None:
+            names_of = ("weighting", "intercept", "standardize", "solver", "tol", "max_iter")
+            road = {name: getattr(self, name) for name in names_of}
+            road["task_weight"] = task_weights(getattr(self, "task_weight", None), design.tasks)
+            earlier = end if isinstance(end, LossStart) else None
+            ended, facts = learned_under(loss, design, stats, relation, layout, model.target_scale, earlier, road)
+            return facts | {"_end": ended if self.warm_start else None}
         path = None
         if open_strengths(relation):
             relation, path = choose(design, stats, relation, model)
-        end = getattr(self, "_end", None) if self.warm_start else None
+        end = end if isinstance(end, End) else None
         fitted = fit_statistics(stats, relation, model, names, end)
         solution = fitted.solution
         return {

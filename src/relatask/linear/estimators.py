@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from relatask.linear.base import LinearMultiTask
+from relatask.linear.losses import AnyLoss
 from relatask.linear.multitask import chosen_relation
 from relatask.linear.prior_model import spread_of
+from relatask.linear.regression_losses import chosen_loss
 from relatask.notices import InputError
 from relatask.relations import Relation, Ridge
 
@@ -56,6 +58,9 @@ class MultiTaskRegressor(LinearMultiTask):
     missing_features : {"error", "block"}
         "block": a column that is NaN in all rows of a task (tasks as groups of rows) is a feature that this task does
         not have; its data say nothing of that coefficient, and only the relation does.
+    loss : {"squared", "root_squared", "huber", "poisson"}, or a loss of `relatask.linear.losses`
+        "root_squared": the root of each task's mean square, which calibrates to its noise. "huber": ``Huber(1.35)``,
+        in units of y (with `scale_targets` of its standard deviation). "poisson": counts; predictions are means.
 
     Attributes
     ----------
@@ -132,8 +137,10 @@ class MultiTaskRegressor(LinearMultiTask):
         scale_targets: bool = False,
         task_weight: Mapping[Any, float] | ArrayLike | None = None,
         missing_features: str = "error",
+        loss: str | AnyLoss = "squared",
     ) -> None:
         self.relation = relation
+        self.loss = loss
         self.scale_targets = scale_targets
         self.task_weight = task_weight
         self.missing_features = missing_features
@@ -191,6 +198,7 @@ class MultiTaskRegressor(LinearMultiTask):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        chosen_loss(self.loss)
         if self.missing_features not in ("error", "block"):
             raise InputError(f"missing_features={self.missing_features!r} is unknown; expected 'error' or 'block'.")
         if not isinstance(self.scale_targets, bool | np.bool_):

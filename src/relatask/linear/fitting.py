@@ -17,7 +17,7 @@ from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.statistics import Statistics
 from relatask.notices import RelataskWarning, tell
-from relatask.relations import Relation, Split, Sum, parts
+from relatask.relations import Dirty, Relation, Split, Sum, parts
 
 
 class NotConverged(RelataskWarning, ConvergenceWarning):
@@ -81,6 +81,7 @@ def fit_statistics(
     solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
     if solution.residual > model.tol:
         tell_unconverged(solution, model.tol)
+    tell_idle(relation, problem.shape)
     if not model.standardize:
         _tell_scales(stats.spread)
     loose = open_columns(stats, problem, relation, model.datafit)
@@ -96,6 +97,18 @@ def fit_statistics(
     fill = model.fill(scaled, center, scale)
     learned = relation.given(W) if solution.relation is None else solution.relation.placed(columns, problem.shape[1])
     return Fitted(coef, intercept, solution, End(*here, state), fill, learned, pieces)
+
+
+def tell_idle(relation: Relation, shape: tuple[int, int]) -> None:
+    """RT018, once, for components that the strengths keep at zero, or that cost nothing and so take all of W."""
+    told = []
+    for part in parts(relation):
+        name = type(part).__name__
+        if isinstance(part, Split | Dirty) and part.vanishes:
+            told.append(f"{name} has a strength of 0, so that it costs nothing and ties nothing")
+        told += [f"{name}'s {what!r} is zero at these strengths, whatever the data" for what in part.idle(*shape)]
+    if told:
+        tell(RelataskWarning(f"{'; '.join(told)}. See the strengths in its documentation.", code="RT018"))
 
 
 def _components(relation: Relation, solution: Solution, W: Array, columns: NDArray[np.intp]) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.design import Design
-from relatask.linear.fitting import tell_unconverged
+from relatask.linear.fitting import tell_idle, tell_unconverged
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
@@ -37,6 +37,7 @@ class LossModel:
     solver: str
     tol: float
     max_iter: int
+    task_weight: Array | None = None
 
     def solve(self, design: Design, relation: Relation, start: LossStart | None = None) -> LossSolution:
         """Fit under a relation whose strengths are numbers."""
@@ -55,6 +56,7 @@ class LossModel:
             tol=self.tol,
             max_iter=min(self.max_iter, STEPS),
             start=start,
+            task_weight=self.task_weight,
         )
 
     def choose(self, design: Design, relation: Relation) -> tuple[Relation, Path]:
@@ -95,6 +97,7 @@ def learned(
     solution = found.solution
     if solution.residual > model.tol:
         tell_unconverged(solution, model.tol)
+    tell_idle(relation, found.coef.shape[-2:])
     return found, {
         "_fit_layout": layout,
         "tasks_": design.tasks,

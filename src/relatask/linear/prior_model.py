@@ -19,8 +19,8 @@ from relatask.relations import HierarchicalPrior
 
 def check_settings(settings: dict[str, Any], stats: Statistics) -> None:
     """Raise InputError for settings that mean nothing to a prior, which weighs the tasks by their noise."""
-    for name, default in (("weighting", "sample"), ("task_weight", None), ("solver", "auto")):
-        if settings.get(name) != default:
+    for name, default in (("weighting", "sample"), ("task_weight", None), ("solver", "auto"), ("loss", "squared")):
+        if settings.get(name, default) != default:
             raise InputError(
                 f"{name}={settings.get(name)!r} has no meaning under HierarchicalPrior, which takes squared loss and "
                 f"weighs tasks by their noise; leave {name}={default!r}."

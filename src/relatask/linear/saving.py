@@ -15,6 +15,7 @@ from scipy import sparse
 
 from relatask.files import write_bytes
 from relatask.linear.labels import listed
+from relatask.linear.losses import Huber, Poisson, RootSquared
 from relatask.linear.path import Path as Tried
 from relatask.notices import InputError
 from relatask.relations import Relation, Sum, registry
@@ -121,6 +122,9 @@ def _encoded(value: Any, arrays: Arrays) -> Any:
             raise InputError(f"{name} is not one of relatask's relations, so a model that uses it cannot be saved.")
         held = {field.name: _encoded(getattr(value, field.name), arrays) for field in fields(value)}
         return {"type": "relation", "name": name, "fields": held}
+    if isinstance(value, Huber | Poisson | RootSquared):
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        return {"type": "loss", "name": type(value).__name__, "fields": held}
     if isinstance(value, Tried):
         return {"type": "path", "fields": {f.name: _encoded(getattr(value, f.name), arrays) for f in fields(value)}}
     for name, kind in _SEQUENCES.items():
@@ -167,6 +171,8 @@ def _decoded(value: Any, arrays: Arrays) -> Any:
     held = {key: _decoded(v, arrays) for key, v in value["fields"].items()}
     if kind == "path":
         return Tried(**held)
+    if kind == "loss":
+        return {"Huber": Huber, "Poisson": Poisson, "RootSquared": RootSquared}[value["name"]](**held)
     known: dict[str, Any] = {**registry(), "Sum": Sum}
     if value["name"] not in known:
         raise InputError(f"the saved relation {value['name']!r} is unknown here; known are {listed(list(known), 20)}.")

@@ -128,6 +128,15 @@ class Dirty(Proximal):
             return below(float(np.abs(correlation).max()))
         return below(float(np.linalg.norm(correlation, 1 if self.shared == "max" else 2, axis=0).max()))
 
+    def idle(self, n_tasks: int, n_features: int) -> tuple[str, ...]:
+        """Give the component that costs more than the other could ever save: one ball then lies in the other."""
+        width = n_tasks if self.shared == "max" else np.sqrt(n_tasks)
+        if n_tasks == 1 or self.vanishes:
+            return ()
+        if self.strength <= self.sparse:
+            return ("sparse",)
+        return ("shared",) if self.strength >= width * self.sparse else ()
+
     @property
     def vanishes(self) -> bool:
         """Whether a part costs nothing: it then takes all of W."""

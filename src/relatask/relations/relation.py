@@ -77,6 +77,10 @@ class Relation(ABC):
         """Give the matrices that W (t, d) is the sum of, by name: none, for a relation that takes W as it is."""
         return {}
 
+    def idle(self, n_tasks: int, n_features: int) -> tuple[str, ...]:
+        """Give the names of components that these strengths keep at zero whatever the data; none, for most."""
+        return ()
+
     def extrapolate(self, W: np.ndarray, tasks: Sequence[Hashable]) -> np.ndarray:
         """Give coefficients (len(tasks), d) of tasks never seen, from those fitted; `bind` has been called.
 

@@ -134,6 +134,10 @@ class RobustLowRank(Split):
         """Give the trace norm of what is shared, and the tasks' norms of the outliers."""
         return {"shared": TraceNorm(self.strength), "outliers": OutlyingTasks(self.outlier)}
 
+    def idle(self, n_tasks: int, n_features: int) -> tuple[str, ...]:
+        """Give the component that costs more than the other could ever save."""
+        return _idle(self.strength, self.outlier, 1.0, n_tasks) if not self.vanishes else ()
+
     @classmethod
     def example(cls, n_tasks: int) -> Self:
         """Give strength 0.5 and outlier 0.4."""
@@ -186,6 +190,10 @@ class RobustSparse(Split):
     def summands(self) -> dict[str, Proximal]:
         """Give the features' norms of what is shared, and the tasks' norms of the outliers."""
         return {"shared": SharedSparsity(self.strength), "outliers": OutlyingTasks(self.outlier)}
+
+    def idle(self, n_tasks: int, n_features: int) -> tuple[str, ...]:
+        """Give the component that costs more than the other could ever save."""
+        return _idle(self.strength, self.outlier, np.sqrt(n_features), n_tasks) if not self.vanishes else ()
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
@@ -246,3 +254,10 @@ class SparseLowRank(Split):
     def example(cls, n_tasks: int) -> Self:
         """Give strength 0.5 under a trace norm of 1."""
         return cls(0.5, 1.0)
+
+
+def _idle(strength: Strength, outlier: Strength, most: float, n_tasks: int) -> tuple[str, ...]:
+    """Outliers from outlier >= most * strength on, what is shared from strength >= sqrt(t) * outlier on."""
+    if float(outlier) >= most * float(strength):
+        return ("outliers",)
+    return ("shared",) if float(strength) >= np.sqrt(n_tasks) * float(outlier) else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,7 @@ def solve_loss(
     tol: float = 1e-6,
     max_iter: int = 100,
     start: LossStart | None = None,
+    task_weight: Array | None = None,
 ) -> LossSolution:
     """Minimise sum_k c_k sum_i s_i loss(x_i w_k + b_k, y_i) + R(W).
 
@@ -103,6 +104,8 @@ def solve_loss(
         Newton steps at most.
     start : LossStart, optional
         Of an earlier solve on the same tasks and columns.
+    task_weight : (t,), optional
+        Multiplies the c_k last.
 
     Raises
     ------
@@ -121,6 +124,8 @@ def solve_loss(
     ((1, 1), True)
     """
     shape = prepared(X, y, codes, n_tasks, weights, weighting, intercept, standardize)
+    if task_weight is not None:
+        shape = replace(shape, c=shape.c * task_weight)
     data = data_term(shape, loss)
     if isinstance(loss, Multinomial):
         relation = per_class(relation, loss.n_classes)
