@@ -84,11 +84,8 @@ def pair_in_words(pair: tuple[Any, Any]) -> str:
     >>> pair_in_words(("no", "yes")), pair_in_words((0, 1))
     ('no (0) or yes (1)', '0 or 1')
     """
-    return (
-        "0 or 1"
-        if pair in ((0, 1), (False, True)) and not isinstance(pair[0], bool)
-        else f"{pair[0]} (0) or {pair[1]} (1)"
-    )
+    plain = pair == (0, 1) and not isinstance(pair[0], bool)
+    return "0 or 1" if plain else f"{pair[0]} (0) or {pair[1]} (1)"
 
 
 def read_classes(run: Path) -> Classes:

@@ -43,8 +43,8 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "log_loss": (
         "Log loss",
-        "The mean of −log of the chance that was given to the class that came; lower is better. A half for either class "
-        "costs 0.693.",
+        "The mean of −log of the chance that was given to the class that came; lower is better. A half for either "
+        "class costs 0.693.",
     ),
     "log_loss_mean_of_tasks": ("Log loss, mean of tasks", "The mean of the tasks' log loss."),
     "auc": (
