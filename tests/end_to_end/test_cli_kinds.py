@@ -177,6 +177,7 @@ def test_several_kinds_in_one_run(here, capsys):
 def test_counts_by_group(here, capsys):
     assert run(["init", "shop.csv", "-t", "visits", "--by", "region"]) == 0
     change = ["-o", "tasks={visits: {kind: count}}", "-o", "features.include=[x, z, colour]"]
+    capsys.readouterr()
     assert run(["train", "shop.yaml", *change, *FAST, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["metric"], found["overall_metric"]) == ("poisson_deviance", "d2_within")

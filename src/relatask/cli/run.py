@@ -205,7 +205,10 @@ def method_words(loaded: Loaded, mains: Sequence[str]) -> dict[str, str]:
 
     model = loaded.config.model
     formula = " + ".join(relation_class(relation.name).formula for relation in model.relation)
-    ridge = {("binary",): "logistic ridge", ("count",): "Poisson ridge"}.get(loaded.config.kinds, "ridge")
+    kinds = loaded.config.kinds
+    ridge = (
+        {"binary": "logistic ridge", "count": "Poisson ridge"}.get(kinds[0], "ridge") if len(kinds) == 1 else "ridge"
+    )
     words = {name: baseline.words.replace("ridge", ridge) for name, baseline in BASELINES.items()}
     return {**words, **dict.fromkeys(mains, f"{formula}; {model.intercept} intercepts")}
 
