@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-run
 
-.PHONY: demo test lint types contracts pytest bench clean
+.PHONY: demo test test-thorough lint types contracts pytest bench clean
 
 demo: $(VENV)/base.stamp  ## install, then table -> configuration -> report on real data
 	@mkdir -p $(DEMO)
@@ -26,6 +26,9 @@ contracts: $(VENV)/test.stamp
 
 pytest: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto
+
+test-thorough: $(VENV)/test.stamp  ## more draws of every law, and what takes long
+	RELATASK_THOROUGH=1 $(BIN)/python -m pytest -n auto
 
 bench: $(VENV)/test.stamp  ## ratios against peers and recorded results
 	$(BIN)/python -m benchmarks.linear

@@ -1,4 +1,4 @@
-"""What tests share: where the public data sets are."""
+"""What tests share: how hard they try, and where the public data sets are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from tests.effort import THOROUGH
+
+settings.register_profile("quick", max_examples=50, deadline=None)
+settings.register_profile("thorough", max_examples=200, deadline=None)
+settings.load_profile("thorough" if THOROUGH else "quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what takes long to thorough runs."""
+    if THOROUGH:
+        return
+    later = pytest.mark.skip(reason="takes long: `make test-thorough` runs it")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(later)
 
 
 @pytest.fixture

@@ -180,7 +180,7 @@ def test_what_no_solver_can_use_is_named() -> None:
         def example(cls, n_tasks: int) -> Odd:
             return cls()
 
-    with pytest.raises(InputError, match="Odd is neither Quadratic nor Proximal"):
+    with pytest.raises(InputError, match=r"Odd is not convex.*expected relations with a precision or a prox"):
         split(Ridge() + Odd(), 3)
     assert "Odd" not in registry()
 
