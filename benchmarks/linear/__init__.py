@@ -1,1 +1,1 @@
-"""Benchmarks of the linear wing: `python -m benchmarks.linear [school] [malsar] [paths] [memory]`."""
+"""Benchmarks of the linear wing: `python -m benchmarks.linear`, or some of its tables by name."""

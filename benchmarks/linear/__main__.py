@@ -8,10 +8,11 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import logistic, memory, own_x, paths, scale, school, shared_x
+from benchmarks.linear import logistic, malsar, memory, own_x, paths, scale, school, shared_x
 
 ROOMS = {
     "school": school.report,
+    "malsar": malsar.report,
     "paths": paths.report,
     "memory": memory.report,
     "shared_x": shared_x.report,

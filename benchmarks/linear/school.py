@@ -1,13 +1,10 @@
-"""School: what a fit costs, in passes over the rows; the objectives and times that MALSAR reached."""
+"""School: what a fit costs, in passes over the rows."""
 
 from __future__ import annotations
 
-import csv
-import os
 import warnings
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import scipy
@@ -31,17 +28,6 @@ from relatask.relations import (
     TraceNorm,
     parts,
 )
-
-# Least squares of MALSAR on the data as they are: sum of losses, no intercept, raw columns.
-MALSAR: dict[str, Relation] = {
-    "mean": Pairwise(10 / (2 * 139)),
-    "mean_ridge": Pairwise(100 / (2 * 139)) + Ridge(2.0),
-    "chain": Chain(10.0) + Ridge(2.0),
-    "trace_100": TraceNorm(100.0),
-    "l21_200": SharedSparsity(200.0),
-    "lasso_100": Sparse(100.0),
-    "tgl": Ridge(2.0) + Chain(10.0) + SharedSparsity(200.0),
-}
 
 
 @cache
@@ -100,47 +86,10 @@ def costs() -> Iterator[str]:
         yield f"| {name} | {ratio:.1f} | {ms:.1f} | {model.n_iter_} | {model.residual_:.1e} | {kind} |"
 
 
-def malsar(reference: Path | None) -> Iterator[str]:
-    """Our objective and time beside those recorded for MALSAR under GNU Octave."""
-    if reference is None or not reference.is_file():
-        yield "skipped: the recorded results are not here; set RELATASK_REFERENCE to the folder of malsar_school.csv"
-        return
-    X, y, codes = rows()
-    with reference.open(encoding="utf-8") as file:
-        recorded = {row["case"]: row for row in csv.DictReader(file)}
-    options = {"weighting": "sum", "intercept": "none", "standardize": False}
-    models = {name: MultiTaskRegressor(r, **options) for name, r in MALSAR.items()}
-    seconds = best_seconds({name: (lambda m=m: m.fit(X, y, codes)) for name, m in models.items()}, rounds=3)
-    yield "| case | ours | MALSAR, 1e-9 | MALSAR, default | lower | seconds | x its default | x its 1e-9 | residual |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for name, model in models.items():
-        row, s = recorded[name], seconds[name]
-        tight, default = float(row["malsar_tight_objective"]), float(row["malsar_default_objective"])
-        lower = "yes" if model.objective_ < min(tight, default) else "NO"
-        yield (
-            f"| {name} | {model.objective_:.2f} | {tight:.2f} | {default:.2f} | {lower} | {s:.4f} "
-            f"| {float(row['malsar_default_seconds']) / s:.0f} | {float(row['malsar_tight_seconds']) / s:.0f} "
-            f"| {model.residual_:.0e} |"
-        )
-
-
-def reference_file() -> Path | None:
-    """The recorded results, beside the public data or where RELATASK_REFERENCE says."""
-    if folder := os.environ.get("RELATASK_REFERENCE"):
-        return Path(folder) / "malsar_school.csv"
-    if data := os.environ.get("RELATASK_DATA"):
-        return Path(data).parent / "reference" / "malsar_school.csv"
-    return None
-
-
 def report() -> Iterator[str]:
-    """Both tables."""
+    """The table."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield "## School: a fit in passes over the rows"
         yield ""
         yield from costs()
-        yield ""
-        yield "## School: objectives and times recorded for MALSAR"
-        yield ""
-        yield from malsar(reference_file())

@@ -1,4 +1,4 @@
-"""Ratios between pieces of work that take turns in one process, so that a noisy machine slows both."""
+"""CPU seconds of pieces of work that take turns in one process, so that a noisy machine slows all of them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def best_seconds(works: Mapping[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
-    """The shortest time of each piece of work over some rounds in which all take turns; one round warms up."""
+    """The least processor time of each piece of work over some rounds in which all take turns; one round warms up."""
     best = dict.fromkeys(works, float("inf"))
     for round_ in range(rounds + 1):
         for name, work in works.items():
-            start = time.perf_counter()
+            start = time.process_time()
             work()
             if round_:
-                best[name] = min(best[name], time.perf_counter() - start)
+                best[name] = min(best[name], time.process_time() - start)
     return best
