@@ -114,7 +114,7 @@ def recorded_cases() -> Iterator[str]:
     X, y, codes = rows()
     theirs = recorded(reference_file())
     if not theirs:
-        yield "The recorded results are not here (RELATASK_REFERENCE names the folder of malsar_school.csv): ours alone."
+        yield "The recorded results are not here (RELATASK_REFERENCE names their folder): ours alone."
         yield ""
     models = {name: MultiTaskRegressor(case.relation, **PLAIN) for name, case in CASES.items()}
     works = {"pass": lambda: grouped(X, y, codes, 139)}
