@@ -9,8 +9,9 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from tests.effort import examples
 
 from relatask.notices import InputError
 from relatask.relations import (
@@ -52,8 +53,7 @@ CONVEX = (Quadratic, Proximal, Split)
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 7)
 
-settings.register_profile("laws", deadline=None)  # machines differ; what is slow is seen elsewhere
-settings.load_profile("laws")
+SOME = examples(25, 100)  # for laws that evaluate every relation several times: some values are minimisations
 
 
 def psd(t: int, rng: np.random.Generator) -> np.ndarray:
@@ -112,9 +112,10 @@ def clusters(t: int, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def draw_each(seed: int, t: int) -> list[Relation]:
-    """A random relation of every name, and every example."""
+    """A random relation of every name, and every example; those whose value is a minimisation in one draw of four."""
     rng = np.random.default_rng(seed)
-    return [draw(name, t, rng) for name in registry()] + [kind.example(t) for kind in registry().values()]
+    fixed = [kind.example(t) for kind in registry().values() if seed % 4 == 0 or not issubclass(kind, Split)]
+    return [draw(name, t, rng) for name in registry()] + fixed
 
 
 def is_convex(relation: Relation) -> bool:
@@ -131,9 +132,9 @@ def draw_convex(seed: int, t: int) -> list[Relation]:
     return [relation for relation in draw_all(seed, t) if is_convex(relation)]
 
 
-def size_of(relation: Relation, W: np.ndarray) -> float:
-    """What rounding may be compared with."""
-    return 1.0 + float(np.sum(W * W)) + abs(float(relation(W))) + abs(float(relation(np.zeros_like(W))))
+def size_of(relation: Relation, W: np.ndarray, value: float) -> float:
+    """What rounding may be compared with, where `value` is that of the relation at W."""
+    return 1.0 + float(np.sum(W * W)) + abs(value) + abs(float(relation(np.zeros_like(W))))
 
 
 def w(seed: int, t: int, d: int = 4) -> np.ndarray:
@@ -154,24 +155,29 @@ def test_the_registry_holds_what_the_room_exports() -> None:
         assert "Examples" in (kind.__doc__ or "")
 
 
+@SOME
 @given(SEEDS, SIZES)
 def test_values_are_scalars_and_convex_ones_are_zero_at_zero(seed: int, t: int) -> None:
     W = w(seed, t)
     for relation in draw_all(seed, t):
-        assert np.ndim(relation(W)) == 0
-        assert np.isfinite(relation(W))
-        assert relation.value(W) == relation(W)
+        value = relation(W)
+        assert np.ndim(value) == 0
+        assert np.isfinite(value)
+        assert relation.value(W) == value
         if is_convex(relation):
             assert relation(np.zeros((t, 4))) == 0
-            assert relation(W) >= -1e-9 * (1 + np.sum(W * W))
+            assert value >= -1e-9 * (1 + np.sum(W * W))
 
 
+@SOME
 @given(SEEDS, SIZES, st.floats(0, 1))
 def test_convex_along_every_segment(seed: int, t: int, a: float) -> None:
     V, W = w(seed, t), w(seed + 1, t)
     for relation in draw_convex(seed, t):
-        chord = a * relation(V) + (1 - a) * relation(W)
-        assert relation(a * V + (1 - a) * W) <= chord + 1e-9 * (1 + abs(chord)) + slack(relation, V, W)
+        ends = relation(V), relation(W)
+        chord = a * ends[0] + (1 - a) * ends[1]
+        between, bound = relation(a * V + (1 - a) * W), chord + 1e-9 * (1 + abs(chord))
+        assert between <= bound or between <= bound + slack(relation, V, W)
 
 
 def slack(relation: Relation, *points: np.ndarray) -> float:
@@ -207,6 +213,7 @@ def reordered(relation: Relation, order: np.ndarray) -> Relation:
     return relation
 
 
+@SOME
 @given(SEEDS, SIZES)
 def test_the_order_of_tasks_does_not_matter(seed: int, t: int) -> None:
     W = w(seed, t)
@@ -214,8 +221,10 @@ def test_the_order_of_tasks_does_not_matter(seed: int, t: int) -> None:
     for relation in draw_all(seed, t):
         if getattr(relation, "order", ()) is None:  # the order of the tasks is what it is about
             continue
-        again = reordered(relation, order)(W[order])
-        assert again == pytest.approx(relation(W), rel=1e-9, abs=1e-9 * size_of(relation, W) + slack(relation, W))
+        again, value = reordered(relation, order)(W[order]), relation(W)
+        rounding = 1e-9 * size_of(relation, W, float(value))
+        if again != pytest.approx(value, rel=1e-9, abs=rounding):
+            assert again == pytest.approx(value, rel=1e-9, abs=rounding + slack(relation, W))
 
 
 @given(SEEDS, SIZES)
@@ -237,6 +246,7 @@ def least(P: np.ndarray, W: np.ndarray, kept: list[int]) -> float:
     return 0.5 * float(np.sum((target - free @ np.linalg.lstsq(free, target, rcond=1e-7)[0]) ** 2))
 
 
+@SOME
 @given(SEEDS, st.integers(2, 7))
 def test_tasks_left_out_are_free_to_be_optimal(seed: int, t: int) -> None:
     rng = np.random.default_rng(seed)
@@ -254,8 +264,9 @@ def test_tasks_left_out_are_free_to_be_optimal(seed: int, t: int) -> None:
             if not isinstance(bound, Quadratic):  # rows of zeros add nothing
                 assert left(W) == pytest.approx(bound(whole), rel=1e-8)
         elif not isinstance(bound, Quadratic):
-            assert np.isfinite(left(W))
-            assert left(W) <= bound(whole) + rounding + slack(bound, whole)
+            value = left(W)
+            assert np.isfinite(value)
+            assert value <= bound(whole) + rounding + slack(bound, whole)
         else:
             P = bound.precision(t).dense()
             assert left(W) == pytest.approx(least(P, W, kept), rel=1e-6, abs=rounding * np.abs(P).max())
@@ -432,23 +443,23 @@ def test_components_add_up_and_cost_what_the_value_says(seed: int, t: int, name:
     assert relation(W) == pytest.approx(cost, rel=1e-8, abs=1e-12)
     for other in (w(seed + 1, t), np.zeros_like(W)):  # no other way to divide W is cheaper
         first, second = relation.summands().values()
-        assert cost <= float(first(W - other)) + float(second(other)) + 1e-7 * cost + 1e-9 * size_of(relation, W)
+        assert cost <= float(first(W - other)) + float(second(other)) + 1e-7 * cost + 1e-9 * size_of(relation, W, cost)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(10, 25)
 @given(SEEDS, SIZES)
 def test_torch_agrees_and_differentiates(seed: int, t: int) -> None:
     torch = pytest.importorskip("torch")
     W = np.random.default_rng(seed).normal(size=(t, 3))
     for relation in draw_all(seed, t):
         leaf = torch.tensor(W, requires_grad=True)
-        value = relation(leaf)
+        value, expected = relation(leaf), relation(W)
         assert value.shape == ()
         assert value.dtype == torch.float64
-        assert value.item() == pytest.approx(relation(W), rel=1e-10, abs=1e-10)
+        assert value.item() == pytest.approx(expected, rel=1e-10, abs=1e-10)
         single = relation(torch.tensor(W, dtype=torch.float32))
         assert single.dtype == torch.float32
-        assert single.item() == pytest.approx(relation(W), rel=1e-3, abs=1e-4)
+        assert single.item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
         assert relation(W.astype(np.float32)).dtype == np.float32
         if isinstance(relation, Quadratic):
             (gradient,) = torch.autograd.grad(value, leaf)
@@ -477,6 +488,7 @@ def test_gradients_are_right_and_finite_where_the_relation_has_a_kink(name: str)
             assert (gradient * point).sum().item() == pytest.approx(relation(point).item(), abs=1e-6)
 
 
+@examples(15, 100)
 @given(SEEDS, SIZES)
 def test_relations_are_values(seed: int, t: int) -> None:
     W = w(seed, t)
@@ -488,19 +500,20 @@ def test_relations_are_values(seed: int, t: int) -> None:
         if is_convex(relation):
             assert relation.given(W)(W) == pytest.approx(before, rel=1e-12)
         elif isinstance(relation, Alternating):  # what it learns of W makes it no worse there
-            assert relation.given(W)(W) <= before + 1e-9 * size_of(relation, W)
+            assert relation.given(W)(W) <= before + 1e-9 * size_of(relation, W, float(before))
         assert relation.bind(list(range(t)))(W) == pytest.approx(before, rel=1e-12, abs=1e-12)
         for name in strengths(relation):
             stronger = with_parameters(relation, **{name: 1e3})
             assert parameters(stronger)[name] == 1e3
-            assert relation(W) == before
-        assert (relation.vanishes and relation(W) == 0) or not relation.vanishes
+        assert relation(W) == before
+        assert not relation.vanishes or before == 0
         with pytest.raises(AttributeError):
             relation.strength = 2.0
         with pytest.raises(InputError, match="has no parameter 'strenght'"):
             with_parameters(relation, strenght=1.0)
 
 
+@SOME
 @given(SEEDS, SIZES)
 def test_sums_are_flat_named_and_add_up(seed: int, t: int) -> None:
     W = w(seed, t)
