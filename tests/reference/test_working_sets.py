@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, MultiTaskLasso
 
@@ -14,7 +16,10 @@ from relatask.linear.forms import Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import inner, kernels, solve, working_sets
 from relatask.linear.solvers.working_sets import SparsePenalty, applies, sparse_penalty
-from relatask.relations import Pairwise, Relation, Ridge, SharedSparsity, Sparse
+from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sparse_rows import SparseRows
+from relatask.notices import InputError
+from relatask.relations import Pairwise, Relation, Ridge, SharedSparsity, Sparse, TraceNorm
 from sparse_cases import LAYOUTS, Rows, null_strength, optimum, rows, value
 
 KINDS = ("rows", "entries")
@@ -220,3 +225,66 @@ def shared(X: np.ndarray, Y: np.ndarray) -> Problem:
     t = Y.shape[1]
     bucket = Bucket(np.arange(t), np.ones(t), rows=X[None])
     return Problem(Forms((bucket,), t, X.shape[1]), Y.T @ X, 0.5 * float(np.square(Y).sum()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", ["shared", "own"])
+@pytest.mark.parametrize("common", [False, True])
+@pytest.mark.parametrize("gram", [0, 320])
+def test_sparse_rows_give_the_interior_point_optimum(
+    layout: str, kind: str, common: bool, gram: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inner, "GRAM", gram)  # 0: nothing is written out
+    monkeypatch.setattr(working_sets, "FIRST", 5)
+    data = rows(layout, 4, 3, 90, 14, common=common)
+    buckets = tuple(held_sparse(bucket) for bucket in data.problem.forms.buckets)
+    problem = replace(data.problem, forms=Forms(buckets, 3, 90))
+    top = null_strength(problem, kind)
+    for share, ridge in ((0.3, 0.0), (0.05, 0.7)):
+        penalty = SparsePenalty(kind, share * top, ridge)
+        solution = working_sets.working_sets(problem, penalty, tol=1e-9)
+        assert solution.residual <= 1e-9
+        assert value(data, penalty, solution.W) == pytest.approx(solution.objective, rel=1e-10)
+        assert solution.objective == pytest.approx(optimum(data, penalty, tol=1e-10)[0], rel=1e-8)
+
+
+def held_sparse(bucket: Bucket) -> SparseBucket:
+    """Rows as a sparse part and one of rank two."""
+    rng = np.random.default_rng(0)
+    right, left = rng.standard_normal((2, bucket.base.shape[2])), rng.standard_normal((bucket.height, 2))
+    blocks = [sparse.csr_array(base - left @ right) for base in bucket.base]
+    held = SparseRows.stacked(blocks, [left] * len(blocks), [right] * len(blocks))
+    return SparseBucket(bucket.tasks, bucket.scale, held=held)
+
+
+@pytest.mark.parametrize("relation", [SharedSparsity(0.1), Sparse(0.05) + Ridge(0.1)], ids=["rows", "entries"])
+def test_many_features_are_solved_on_working_sets_and_few_are_not(relation: Relation) -> None:
+    for layout, d, n, name in (
+        ("gram", 20, 30, "admm"),
+        ("gram", 220, 230, "working_sets"),
+        ("own", 80, 9, "working_sets"),
+    ):
+        problem = rows(layout, 0, 3, d, n).problem
+        found, start = solve(problem, relation)
+        assert found.solver == name
+        assert found.residual <= 1e-6
+        again, _ = solve(problem, relation, start=start)
+        assert again.n_iter <= min(found.n_iter, 10)
+    named, _ = solve(rows("gram", 0, 3, 20, 30).problem, relation, solver="working_sets")
+    assert named.solver == "working_sets"
+
+
+def test_what_working_sets_do_not_reach_the_splitting_does() -> None:
+    problem = rows("own", 1, 3, 100, 12).problem
+    few = working_sets.working_sets(problem, sparse_penalty(Sparse(0.01) + Ridge(0.1)), tol=1e-8, max_iter=60)
+    assert few.residual > 1e-8
+    found, _ = solve(problem, Sparse(0.01) + Ridge(0.1), tol=1e-8, max_iter=60)
+    assert found.residual < few.residual
+
+
+@pytest.mark.parametrize("relation", [TraceNorm(0.1), SharedSparsity(0.1) + Pairwise(0.1), Ridge(0.1)])
+def test_other_relations_are_refused_by_name(relation: Relation) -> None:
+    with pytest.raises(
+        InputError, match=r"takes SharedSparsity or Sparse, alone or with Ridge, given|is for relations"
+    ):
+        solve(rows("gram", 0, 3, 6, 20).problem, relation, solver="working_sets")

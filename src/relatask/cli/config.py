@@ -128,7 +128,7 @@ class ModelConfig(Section):
         description="divide each task's labels by their standard deviation on training rows before the relation acts: "
         "for targets of different units",
     )
-    solver: Literal["auto", "direct", "admm", "fista"] = Field(
+    solver: Literal["auto", "direct", "admm", "fista", "working_sets"] = Field(
         default="auto", description="auto picks the cheapest exact one"
     )
     tol: float = Field(

@@ -39,8 +39,9 @@ class MultiTaskRegressor(LinearMultiTask):
     standardize : bool
         Whether the relation sees columns of mean 0 and standard deviation 1 over all rows that have a label
         (scaled only, not centred, where there is no intercept).
-    solver : {"auto", "direct", "admm", "fista"}
-        "auto" solves quadratic relations directly and others by the alternating direction method of multipliers.
+    solver : {"auto", "direct", "admm", "fista", "working_sets"}
+        "auto" solves quadratic relations directly, row sparsity and sparse entries (alone or with `Ridge`) of many
+        features on working sets, and others by the alternating direction method of multipliers.
     tol : float
         Relative duality gap to reach; for quadratic relations the relative gradient norm.
     max_iter : int

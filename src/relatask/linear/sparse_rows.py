@@ -80,7 +80,7 @@ class SparseRows:
         """(k, d) squared norms of the columns."""
         k, _, d = self.shape
         own = np.asarray(self.matrix.multiply(self.matrix).sum(axis=0)).reshape(k, d)
-        cross = self._left_products()
+        cross = self.left_products()
         inner = self.left.swapaxes(1, 2) @ self.left
         low = np.einsum("kqd,kqd->kd", self.right, 2 * cross + inner @ self.right)
         return np.maximum(own + low, 0.0)
@@ -100,7 +100,7 @@ class SparseRows:
     def dense(self) -> Array:
         """(k, d, d) A_k' A_k: only for solvers that need every entry."""
         k, _, d = self.shape
-        cross = self._left_products()
+        cross = self.left_products()
         inner = self.left.swapaxes(1, 2) @ self.left
         out = np.empty((k, d, d))
         for place in range(k):
@@ -111,10 +111,10 @@ class SparseRows:
         return out
 
     def columns(self, index: NDArray[np.intp]) -> Array:
-        """(k, m, c) some columns of the rows, written out: for solvers that work on few columns at a time."""
-        k = self.shape[0]
-        picked = np.stack([self.block(place)[:, index].toarray() for place in range(k)])
-        return np.asarray(picked + self.left @ self.right[:, :, index])
+        """(k, m, c) some columns of the rows, or (k, c) of each task's, written out: for few columns at a time."""
+        own = self.restricted(index)
+        picked = np.stack([own.block(place).toarray() for place in range(own.shape[0])])
+        return np.asarray(picked + own.left @ own.right)
 
     def block(self, place: int) -> Any:
         """Z (m, d) of one task."""
@@ -132,10 +132,11 @@ class SparseRows:
         return replace(self, matrix=matrix, right=self.right / scale)
 
     def restricted(self, columns: NDArray[np.intp]) -> SparseRows:
-        """Some of the columns, ascending."""
+        """Some of the columns, or (k, c) of each task's, ascending."""
         k, _, d = self.shape
         every = (np.arange(k)[:, None] * d + columns).ravel()
-        return replace(self, matrix=self.matrix[:, every], right=np.ascontiguousarray(self.right[:, :, columns]))
+        picked = np.broadcast_to(np.atleast_2d(columns)[:, None, :], (k, self.right.shape[1], columns.shape[-1]))
+        return replace(self, matrix=self.matrix[:, every], right=np.take_along_axis(self.right, picked, axis=2))
 
     def some(self, places: NDArray[np.intp]) -> SparseRows:
         """Some of the tasks."""
@@ -171,7 +172,7 @@ class SparseRows:
         left[np.arange(k), :, np.arange(k)] = self.left * factor[:, None, None]
         return SparseRows(matrix, left.reshape(k * m, k * q)[used][None], self.right.reshape(1, k * q, d))
 
-    def _left_products(self) -> Array:
+    def left_products(self) -> Array:
         """(k, q, d) L_k' Z_k."""
         k, _, d = self.shape
         count = self.left.shape[2]

@@ -92,7 +92,7 @@ def newton(
             break
         now = after
     residual, now = best
-    kind = "direct" if not part.terms else "admm" if solver == "auto" else solver
+    kind = one.kind
     components = tuple(p for p in now.pieces if len(p) > 1)
     found = Solution(now.point.W, now.value, residual, n_iter, f"newton-{kind}", bool(part.terms), components)
     return found, now.point, now.inner
@@ -103,6 +103,7 @@ class _Quadratic:
 
     def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str, zero: Point) -> None:
         self.data, self.part, self.relation, self.solver = data, part, relation, solver
+        self.kind = "direct"
         self.size = float(np.linalg.norm(data.slopes(zero).W))
         # The share of its loss that the last step promised a task; none was taken yet.
         self.falling = 1.0 if data.endless else 0.0
@@ -158,6 +159,7 @@ class _Norms:
 
     def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str) -> None:
         self.data, self.part, self.relation, self.solver = data, part, relation, solver
+        self.kind = "admm" if solver == "auto" else solver
         self.bound, self.last, self.value = -np.inf, np.inf, np.inf
         # Norms keep W from running away.
         self.falling = 0.0
@@ -189,9 +191,10 @@ class _Norms:
                 max_iter=NORM_ITERATIONS,
                 start=now.inner,
             )
-            if damp == 0:
-                self._second(now.point, slopes, local, inner)
+            self.kind = found.solver
             D, ends = found.W - now.point.W, self.part.solved(found)
+            if damp == 0:
+                self._second(now.point, slopes, local, inner, D)
             pieces = between(now.pieces, ends)
             after = search(self.data, self.part, now, slopes, D, local.follow(D), pieces)
             now = replace(now, inner=inner)
@@ -205,21 +208,24 @@ class _Norms:
             else:
                 return None
 
-    def _second(self, point: Point, slopes: Slopes, local: Local, inner: Start) -> None:
-        """A bound from the inner solver's duals: slopes as the model has them where they are met exactly.
+    def _second(self, point: Point, slopes: Slopes, local: Local, inner: Start, D: Array) -> None:
+        """A bound from slopes as the model has them after the step, where its duals are met exactly if they are known.
 
         What these are off is of second order in what the step is off.
         """
-        if inner.admm is None:
-            return
-        duals = inner.admm.multipliers()[: len(self.part.terms)]
-        quadratic = inner.admm.V[-1][0] if self.part.precision is not None else np.zeros_like(point.W)
-        D = local.dual_step(np.sum(duals, axis=0) + self.part.pull(quadratic))
-        if D is None:
+        ends, duals = point.W + D, [np.zeros_like(D) for _ in self.part.terms]
+        if inner.admm is not None:
+            duals = inner.admm.multipliers()[: len(self.part.terms)]
+            ends = inner.admm.V[-1][0] if self.part.precision is not None else np.zeros_like(point.W)
+            step = local.dual_step(np.sum(duals, axis=0) + self.part.pull(ends))
+            if step is None:
+                return
+            D = step
+        elif len(duals) > 1:
             return
         after = self.data.extrapolated(point, slopes, D, local.follow(D))
         if np.abs(self.data.open_slopes(after)).max() <= ZERO * max(float(np.abs(after.W).max()), 1e-300):
-            self.bound = max(self.bound, self.part.bound(self.data, point, after, duals, quadratic))
+            self.bound = max(self.bound, self.part.bound(self.data, point, after, duals, ends))
 
 
 def _begin(data: DataTerm, part: Penalty, zero: Point, start: tuple[Array, Array, Start | None] | None) -> Progress:

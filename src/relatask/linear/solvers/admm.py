@@ -61,7 +61,7 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     shape = problem.shape
     # A term of m components holds W by a spring of 1/m: they share what W moves.
     stiffness = float(sum(1 / len(p) for p in proxes))
-    rho = start.rho if start else _first_step(objective)
+    rho = start.rho if start else first_step(objective)
     V = [[v.copy() for v in vs] for vs in start.V] if start else [[np.zeros(shape)] * len(p) for p in proxes]
     U = [[z / rho for z in zs] for zs in start.duals] if start else [[np.zeros(shape)] * len(p) for p in proxes]
     data_step = _data_step(objective, rho * stiffness)
@@ -177,7 +177,7 @@ def _data_step(objective: Objective, shift: float) -> Callable[[Array], Array]:
     return coupled
 
 
-def _first_step(objective: Objective) -> float:
+def first_step(objective: Objective) -> float:
     """A step of the size of the forms' typical eigenvalue."""
     diagonal = objective.problem.forms.diagonal()
     positive = diagonal[diagonal > 0]

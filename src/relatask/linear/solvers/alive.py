@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import kernels
+from relatask.linear.sparse_bucket import SparseBucket
 
 SMALL = 64
 """Problems with no more features than this are one working set."""
@@ -34,6 +35,9 @@ class Alive:
         if self._diagonal is None:
             self._diagonal = np.empty(self.problem.shape)
             for bucket in self.problem.forms.buckets:
+                if isinstance(bucket, SparseBucket):
+                    self._diagonal[bucket.tasks] = bucket.diagonal()
+                    continue
                 if bucket.gram is not None:
                     squares = np.diagonal(bucket.gram, axis1=1, axis2=2)
                 else:
@@ -49,6 +53,11 @@ class Alive:
         part = np.ascontiguousarray(W[:, active])
         out = self.problem.cross - ridge * W
         for bucket, known in zip(self.problem.forms.buckets, fits, strict=True):
+            if isinstance(bucket, SparseBucket):
+                rows = bucket.sparse_rows
+                fit = rows.times(W[bucket.tasks][:, None, :])[:, 0] if known is None else known
+                out[bucket.tasks] -= bucket.scale[:, None] * rows.back(fit[:, None, :])[:, 0]
+                continue
             V, base = part[bucket.tasks], bucket.base
             if bucket.gram is not None:
                 picked = base[:, active]

@@ -8,7 +8,7 @@ import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
-from relatask.linear.solvers.admm import State, admm
+from relatask.linear.solvers.admm import State, admm, first_step
 from relatask.linear.solvers.alternation import alternate
 from relatask.linear.solvers.certificate import Objective
 from relatask.linear.solvers.direct import direct
@@ -16,10 +16,14 @@ from relatask.linear.solvers.family import family
 from relatask.linear.solvers.fista import fista
 from relatask.linear.solvers.network import network
 from relatask.linear.solvers.smooth import smooth
+from relatask.linear.solvers.working_sets import SparsePenalty, applies, sparse_penalty, working_sets
 from relatask.notices import InputError
 from relatask.relations import Alternating, Relation, Smooth, TaskRelationNetwork, parts, split
 
-SOLVERS = ("auto", "direct", "admm", "fista")
+SOLVERS = ("auto", "direct", "admm", "fista", "working_sets")
+
+MANY = 200
+"""From this many features on, or where rows are held, row sparsity and sparse entries are solved on working sets."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ def solve(
 ) -> tuple[Solution, Start]:
     """Minimise F(W) + R(W).
 
-    ``"auto"`` is direct for quadratic relations and the method of multipliers where a norm is among the parts.
+    ``"auto"`` is direct for quadratic relations and the method of multipliers where a norm is among the parts; of
+    `SharedSparsity` or `Sparse` alone, or with `Ridge`, on many features it is working sets, and where these do not
+    reach the tolerance in `max_iter` passes the method of multipliers from there.
     Relations that are not convex have a solver each, which ends at a stationary point: `alternation`, `smooth`,
     `network`.
 
@@ -74,11 +80,41 @@ def solve(
     if solver == "direct":
         names = ", ".join(type(n).__name__ for n in target.terms)
         raise InputError(f"solver='direct' takes quadratic relations only, given {names}; use 'admm' or 'auto'.")
+    sparsity = sparse_penalty(relation)
+    if solver == "working_sets" and (sparsity is None or not applies(problem, sparsity)):
+        names = ", ".join(type(part).__name__ for part in parts(relation))
+        raise InputError(
+            f"solver='working_sets' takes SharedSparsity or Sparse, alone or with Ridge, given {names}; use 'admm' or "
+            "'auto'."
+        )
+    if sparsity is not None and (solver == "working_sets" or (solver == "auto" and _is_for_sets(problem, sparsity))):
+        first = None if start is None else start.W
+        solution = working_sets(problem, sparsity, tol=tol, max_iter=max_iter, start=first)
+        if solver == "working_sets" or solution.residual <= tol:
+            return solution, Start(solution.W)
+        return _finished(target, solution, tol=tol, max_iter=max_iter)
     if solver == "fista":
         solution = fista(target, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
         return solution, Start(solution.W)
     solution, state = admm(target, tol=tol, max_iter=max_iter, start=None if start is None else start.admm)
     return solution, Start(solution.W, state)
+
+
+def _is_for_sets(problem: Problem, sparsity: SparsePenalty) -> bool:
+    """Whether there are many features: eigenvectors of every task cost more than few features' sweeps."""
+    held = any(bucket.gram is None for bucket in problem.forms.buckets)
+    return (held or problem.shape[1] >= MANY) and applies(problem, sparsity)
+
+
+def _finished(target: Objective, found: Solution, *, tol: float, max_iter: int) -> tuple[Solution, Start]:
+    """Go on with the method of multipliers from where working sets ended; the nearer of both solutions."""
+    copies, duals = [[found.W]], [[target.problem.cross - target.smooth_product(found.W)]]
+    if target.precision is not None:
+        copies, duals = [*copies, [found.W]], [*duals, [target.precision.apply(found.W)]]
+    solution, state = admm(target, tol=tol, max_iter=max_iter, start=State(copies, duals, first_step(target)))
+    if solution.residual < found.residual:
+        return solution, Start(solution.W, state)
+    return found, Start(found.W)
 
 
 def _stationary(

@@ -1,4 +1,4 @@
-"""Subproblems on a working set: three ways to sweep, chosen by counts, and extrapolation of their iterates.
+"""Subproblems on a working set: ways to sweep, chosen by counts.
 
 Each holds `arrays`: W (t, s) and what depends linearly on it, so that a combination of iterates whose weights sum to
 1 is an iterate. `correlation()` is B - (H + ridge) W, `square()` is <W, (H + ridge) W>.
@@ -6,9 +6,7 @@ Each holds `arrays`: W (t, s) and what depends linearly on it, so that a combina
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +16,8 @@ from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import kernels
 from relatask.linear.solvers.alive import pick
+from relatask.linear.solvers.sparse_inner import OverSparse, is_sparse
+from relatask.linear.sparse_bucket import SparseBucket
 
 GRAM = 320
 """Working sets up to this size are swept over their Gram, where rows are held and no more are than twice the size."""
@@ -47,7 +47,7 @@ class Local:
 
 
 class Inner(Protocol):
-    """What all three ways offer."""
+    """What all ways offer."""
 
     arrays: list[Array]
 
@@ -70,7 +70,11 @@ class Inner(Protocol):
 
 def localise(problem: Problem, chosen: NDArray[np.intp], strength: Array, ridge: float) -> Local:
     """Restrict a problem to some columns (1, s), or to (t, s) of each task."""
-    buckets = tuple(_bucket(b, chosen[0] if len(chosen) == 1 else chosen[b.tasks]) for b in problem.forms.buckets)
+    given, s = problem.forms.buckets, chosen.shape[1]
+    # Sparse rows stay sparse where a Gram would be too large; beside tasks of Grams a set's columns are written out.
+    kept = is_sparse(given) and not _is_small(s, min(b.height for b in given))
+    pairs = [(b, chosen[0] if len(chosen) == 1 else chosen[b.tasks]) for b in given]
+    buckets = tuple(b.restricted(c) if kept and isinstance(b, SparseBucket) else _bucket(b, c) for b, c in pairs)
     coupling = None if problem.coupling is None else pick(problem.coupling, chosen)
     forms = Forms(buckets, problem.forms.n_tasks, chosen.shape[1])
     local = replace(problem, forms=forms, cross=pick(problem.cross, chosen), coupling=coupling)
@@ -79,6 +83,9 @@ def localise(problem: Problem, chosen: NDArray[np.intp], strength: Array, ridge:
 
 def _bucket(bucket: Bucket, columns: NDArray[np.intp]) -> Bucket:
     """Some columns (s,) of a bucket, or (k, s) of each task; rows become (k, s, m)."""
+    if isinstance(bucket, SparseBucket):
+        written = bucket.sparse_rows.columns(columns)
+        return Bucket(bucket.tasks, bucket.scale, rows=np.ascontiguousarray(written.swapaxes(1, 2)))
     base = bucket.base
     if columns.ndim == 1 and bucket.gram is not None:
         return replace(bucket, gram=np.ascontiguousarray(base[:, columns][:, :, columns]))
@@ -89,15 +96,22 @@ def _bucket(bucket: Bucket, columns: NDArray[np.intp]) -> Bucket:
     return replace(bucket, rows=np.array([x[:, c].T for x, c in zip(base, columns, strict=True)]))
 
 
+def _is_small(s: int, height: int) -> bool:
+    """Whether s features are swept over their Gram, where the shortest task has `height` rows."""
+    return s <= min(GRAM, max(BLOCK, 2 * height))
+
+
 def inner(local: Local, W: Array, correlation: Array) -> Inner:
     """The way that needs fewest operations a sweep.
 
     A sweep over a Gram costs s a feature and task, one over columns 4 m, but a Gram must be formed; shared columns
     are multiplied in blocks, ten times faster than one by one.
     """
+    if is_sparse(local.buckets):
+        return OverSparse(local.problem, local.strength, local.ridge, W)
     s, held = W.shape[1], [b for b in local.buckets if b.gram is None]
     shortest = min((b.base.shape[2] for b in held), default=0)
-    if not held or s <= min(GRAM, max(BLOCK, 2 * shortest)):
+    if not held or _is_small(s, shortest):
         return OverGram(local, W, correlation)
     if len(held) == len(local.buckets) and not any(b.shared and len(b.tasks) > 1 for b in held):
         return OverOwn(local, W)
@@ -244,22 +258,6 @@ class OverOwn:
         """(k, m) X_k w_k of every bucket."""
         Z, ends = self.arrays[1], self.ends
         return [np.array([Z[ends[k] : ends[k + 1]] for k in b.tasks]) for b in self.local.buckets]
-
-
-def combined(history: Sequence[list[Array]]) -> list[Array] | None:
-    """Anderson's extrapolation: the combination of the iterates whose step, combined likewise, is the smallest."""
-    steps = np.array([(b[0] - a[0]).ravel() for a, b in pairwise(history)])
-    gram = steps @ steps.T
-    gram[np.diag_indices(len(gram))] += 1e-12 * np.trace(gram)
-    try:
-        weights = np.linalg.solve(gram, np.ones(len(gram)))
-    except np.linalg.LinAlgError:
-        return None
-    total = weights.sum()
-    if not np.isfinite(total) or total == 0.0:
-        return None
-    weights /= total
-    return [np.einsum("i,i...->...", weights, np.array(arrays)) for arrays in zip(*history[1:], strict=True)]
 
 
 def base_gram(bucket: Bucket) -> Array:

@@ -241,3 +241,52 @@ def column_squares(rows):  # type: ignore[no-untyped-def]
             for j in range(len(row)):
                 total[j] += row[j] * row[j]
     return out
+
+
+@compiled
+def sparse_along(stored, side, k, j, fit, low):  # type: ignore[no-untyped-def]
+    """The product of column j of task k with the task's fit Z w + L g, where low is (g, L'(Z w + L g))."""
+    first, shift, start, index, values = stored
+    dot = 0.0
+    for at in range(start[first[k] + j], start[first[k] + j + 1]):
+        dot += values[at] * fit[shift[k] + index[at]]
+    for q in range(low.shape[2]):
+        dot += side[0, k, j, q] * low[0, k, q] + side[1, k, j, q] * low[1, k, q]
+    return dot
+
+
+@compiled
+def sparse_sweep(  # type: ignore[no-untyped-def]
+    stored, side, scale, squares, ridge, coupling, v, B, fit, low, W, strength
+):
+    """One sweep over sparse columns, all tasks of a row at once, or entry by entry; fit, low, W and v change."""
+    t, s = W.shape
+    step = t if len(strength) == 1 else 1
+    R, w, c, delta, h = np.empty((t, 1)), np.empty((t, 1)), np.empty(t), np.empty(t), np.empty(t)
+    first, shift, start, index, values = stored
+    gained = 0.0
+    for j in range(s):
+        for a in range(0, t, step):
+            b = a + step
+            for k in range(a, b):
+                w[k, 0] = W[k, j]
+                h[k] = squares[k, j] + ridge
+                R[k, 0] = B[k, j] - scale[k] * sparse_along(stored, side, k, j, fit, low) - ridge * W[k, j]
+                if len(coupling):
+                    R[k, 0] += coupling[k, j] * v[0]
+            # The row of a single task is an entry.
+            gain = row_steps(R[a:b], w[a:b], h[a:b], strength[a if step == 1 else 0, j], 0, c[a:b], delta[a:b])
+            if gain == 0.0:
+                continue
+            gained += gain
+            for k in range(a, b):
+                change = delta[k]
+                W[k, j] += change
+                for at in range(start[first[k] + j], start[first[k] + j + 1]):
+                    fit[shift[k] + index[at]] += change * values[at]
+                for q in range(low.shape[2]):
+                    low[0, k, q] += change * side[1, k, j, q]
+                    low[1, k, q] += change * side[2, k, j, q]
+                if len(coupling):
+                    v[0] += coupling[k, j] * change
+    return gained

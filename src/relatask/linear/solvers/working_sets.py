@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Bucket
+from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.alive import Alive, nearest, pick, screen
-from relatask.linear.solvers.inner import Inner, OverGram, combined, inner, localise
+from relatask.linear.solvers.extrapolation import combined
+from relatask.linear.solvers.inner import Inner, OverGram, inner, localise
 from relatask.relations import Relation, Ridge, SharedSparsity, Sparse, parts
 
 FIRST = 100
@@ -62,10 +63,10 @@ class Gap:
 
 
 def applies(problem: Problem, penalty: SparsePenalty) -> bool:
-    """Whether `working_sets` takes this problem: dense forms, strengths positive and finite, a ridge >= 0."""
+    """Whether `working_sets` takes this problem: strengths positive and finite, a ridge >= 0."""
     strength = np.asarray(penalty.strength)
     fit = (strength > 0).all() and np.isfinite(strength).all() and penalty.ridge >= 0
-    return bool(fit) and min(problem.shape) > 0 and all(type(b) is Bucket for b in problem.forms.buckets)
+    return bool(fit) and min(problem.shape) > 0
 
 
 def sparse_penalty(relation: Relation) -> SparsePenalty | None:
