@@ -130,12 +130,16 @@ class Ranks:
     ----------
     order : (m,) int array
         Positions of the labels of the tasks with classes, sorted.
-    positive : (m, 1) array
-        Whether each of them, sorted, is a 1.
-    ties : (g,) int array
-        Where labels of one task and one chance begin.
-    first : (k,) int array
-        The first of those in each task that is there.
+    zero : (m, 1) array
+        Whether each of them, sorted, is a 0.
+    ones : (p,) int array
+        Where the ones are among them.
+    ties, first, last : (h,) int arrays
+        Ones with equal chances: where they begin among `ones`, and where all labels with this chance begin and end.
+    task : (h,) int array
+        Whose they are, as a position in `tasks`.
+    starts, ends : (k,) int arrays
+        The first and the last label of each task that has a one.
     tasks : (k,) int array
         These tasks.
     n_tasks : int
@@ -143,9 +147,14 @@ class Ranks:
     """
 
     order: Ints
-    positive: Floats
+    zero: Floats
+    ones: Ints
     ties: Ints
     first: Ints
+    last: Ints
+    task: Ints
+    starts: Ints
+    ends: Ints
     tasks: Ints
     n_tasks: int
 
@@ -154,27 +163,35 @@ class Ranks:
         """Sort once."""
         binary = np.flatnonzero(np.array([kind == BINARY for kind in kinds])[codes])
         order = binary[np.lexsort((prediction[binary], codes[binary]))]
-        task, chance = codes[order], prediction[order]
-        new_task = np.append(True, np.diff(task) != 0)[: len(order)]
-        new = new_task | np.append(True, np.diff(chance) != 0)[: len(order)]
-        ties = np.flatnonzero(new)
-        first = np.flatnonzero(new_task[ties])
-        return cls(order, y[order][:, None], ties, first, task[ties][first], len(kinds))
+        code, chance = codes[order], prediction[order]
+        new_task = np.append(True, np.diff(code) != 0)[: len(order)]
+        begins = np.flatnonzero(new_task | np.append(True, np.diff(chance) != 0)[: len(order)])
+        ends = np.append(begins[1:], len(order)) - 1
+        ones = np.flatnonzero(y[order] > 0)
+        group = np.searchsorted(begins, ones, side="right") - 1
+        ties = np.flatnonzero(np.append(True, np.diff(group) != 0)[: len(ones)])
+        held = group[ties]
+        tasks, task = np.unique(code[begins[held]], return_inverse=True)
+        starts, stops = np.searchsorted(code, tasks), np.searchsorted(code, tasks, side="right") - 1
+        zero = (y[order] == 0)[:, None].astype(np.float64)
+        return cls(order, zero, ones, ties, begins[held], ends[held], task, starts, stops, tasks, len(kinds))
 
     def pairs(self, times: Floats) -> tuple[Floats, Floats]:
         """Pairs in the right order and all pairs, (draws, t) each, where label i counts times[i] times: (n, draws)."""
         wins, pairs = np.zeros((2, times.shape[1], self.n_tasks))
-        if not len(self.order):
+        if not len(self.ones):
             return wins, pairs
         weight = times[self.order]
-        ones = np.add.reduceat(weight * self.positive, self.ties)
-        zeros = np.add.reduceat(weight, self.ties) - ones
-        below = np.cumsum(zeros, 0) - zeros
-        size = np.diff(np.append(self.first, len(self.ties)))
-        below -= np.repeat(below[self.first], size, axis=0)
-        wins[:, self.tasks] = np.add.reduceat(ones * (below + zeros / 2), self.first).T
-        of_ones, of_zeros = np.add.reduceat(ones, self.first), np.add.reduceat(zeros, self.first)
-        pairs[:, self.tasks] = (of_ones * of_zeros).T
+        ones = np.add.reduceat(weight[self.ones], self.ties)
+        weight *= self.zero
+        at_first, at_start = weight[self.first], weight[self.starts]
+        up_to = np.cumsum(weight, 0, out=weight)  # zeros with at most this chance, of this task and those before it
+        base = up_to[self.starts] - at_start
+        below = up_to[self.first] - at_first
+        level = below + (up_to[self.last] - below) / 2 - base[self.task]
+        own = np.flatnonzero(np.append(True, np.diff(self.task) != 0))
+        wins[:, self.tasks] = np.add.reduceat(ones * level, own).T
+        pairs[:, self.tasks] = (np.add.reduceat(ones, own) * (up_to[self.ends] - base)).T
         return wins, pairs
 
 
