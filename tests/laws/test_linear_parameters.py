@@ -101,7 +101,10 @@ def test_clones_share_nothing_that_can_change() -> None:
     [
         ({"weighting": "rows"}, "weighting='rows' is unknown; expected one of 'sum', 'task', 'sample'"),
         ({"intercept": True}, "intercept=True is unknown; expected one of 'free', 'tied', 'common', 'none'"),
-        ({"solver": "lbfgs"}, "solver='lbfgs' is unknown; expected one of 'auto', 'direct', 'admm', 'fista', 'working_sets'"),
+        (
+            {"solver": "lbfgs"},
+            "solver='lbfgs' is unknown; expected one of 'auto', 'direct', 'admm', 'fista', 'working_sets'",
+        ),
         ({"tol": 0.0}, "tol=0.0 is not usable; expected a number between 0 and 1"),
         ({"tol": "small"}, "tol='small' is not usable"),
         ({"max_iter": 0}, "max_iter=0 is not usable; expected a whole number >= 1"),
