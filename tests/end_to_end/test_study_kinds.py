@@ -56,6 +56,17 @@ def test_the_default_study_of_two_classes():
         assert ((cell.prediction > 0) & (cell.prediction < 1)).all()
 
 
+@pytest.mark.parametrize(("metric", "whole"), [("auc", "auc_within"), ("d2", "d2_within"), ("brier", "brier")])
+def test_one_metric_alone_has_a_verdict(metric, whole):
+    X, y, tasks = classes(n=120)
+    model, single = MultiTaskClassifier(Pairwise(0.1)), MultiTaskClassifier(Ridge(0.1))
+    study = compare({"mine": model}, X, y, tasks, kind="binary", metrics=[metric], baselines={"single": single})
+    assert (study.metric, study.overall) == (metric, whole)
+    assert study.differences("mine").overall.metric == whole
+    assert METRICS[whole].name in study.scores.where(task=ALL).metrics
+    assert study.verdict()
+
+
 def test_cells_hold_the_chances_of_the_second_class():
     X, y, tasks = classes(n=120)
     model = MultiTaskClassifier(Ridge(1.0))

@@ -170,6 +170,8 @@ def compare(
     beside = build_baselines(baselines, models, data.codes is not None, kinds)
     methods = models | beside
     check_answers(methods, data.kinds)
+    metric, overall = _judged(names, data)
+    names += [overall] if overall not in names else []  # of r2 or auc alone: the verdict needs a number over all tasks
     drawn = usable(way.draw(data.labelled, data.split_codes(data.labelled), data.n_rows), data)
     random = {name for name, model in methods.items() if random_states(model)}
     wanted = [
@@ -206,7 +208,6 @@ def compare(
     ordered = tuple(cells[name] for name in wanted)
     support = support_of(data, drawn, train_counts)
     say_once(ordered, support)
-    metric, overall = _judged(names, data)
     return Study(
         scores=Scores.concat([tables[name] for name in wanted]),
         cells=ordered,
