@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relatask.linear.compiled import compiled
+from relatask.compiled import compiled
 
 MODULE = """
-from relatask.linear.compiled import compiled
+from relatask.compiled import compiled
 
 @compiled
 def square(x):

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 
+from relatask.compiled import compiled
 from relatask.notices import InputError
 from relatask.relations.checks import Array, Strength, check_strength, chosen, like, plain, read_w
 from relatask.relations.relation import Proximal, below
@@ -89,7 +90,7 @@ class Dirty(Proximal):
         return sparse * top + xp.sum(like(left, W, xp) * roots)
 
     def prox(self, W: Array, step: float) -> Array:
-        """Give W less its projection on the Z of the norm, times step: exact, by sorting (not differentiable)."""
+        """Give W less its projection on the Z of the norm, times step: exact (not differentiable)."""
         W, xp = read_w(W, owner="Dirty")
         strength, sparse = self._chosen()
         values = plain(W)
@@ -165,23 +166,47 @@ def _spent(t: int, strength: float, sparse: float) -> np.ndarray:
 
 
 def _threshold(size: np.ndarray, total: float, most: float) -> np.ndarray:
-    """(d,) least c >= 0 at which the sum over a column of clip(size - c, 0, most) is at most `total`.
+    """(d,) a c >= 0 at which the sum over a column of clip(size - c, 0, most) is at most `total`: as much as it can be.
 
-    The sum is linear in c between the numbers size and size - most; it is followed down from the largest of them.
+    The sum falls with c, in straight pieces: Newton's method finds the piece, by halves where it leads astray.
     """
-    # Two runs in order, which a stable sort merges.
-    low = np.sort(-size.T, axis=1)
-    runs = np.concatenate([low, low + most], axis=1)
-    order = np.argsort(runs, axis=1, kind="stable")
-    at = -np.take_along_axis(runs, order, axis=1)
-    slope = np.cumsum(np.where(order < len(size), 1.0, -1.0), axis=1)
-    sums = np.zeros_like(at)
-    np.cumsum(slope[:, :-1] * (at[:, :-1] - at[:, 1:]), axis=1, out=sums[:, 1:])
-    every = np.arange(len(at))
-    before = np.maximum(np.argmax(sums >= total, axis=1) - 1, 0)  # the last number before the sum is reached
-    rise = slope[every, before]
-    found = at[every, before] - (total - sums[every, before]) / np.where(rise > 0, rise, 1.0)
-    return np.where(sums[:, -1] > total, np.maximum(found, 0.0), 0.0)
+    level = np.zeros(size.shape[1])
+    _levels(np.ascontiguousarray(size.T), float(total), float(most), level)
+    return level
+
+
+@compiled
+def _levels(columns, total, most, level):  # type: ignore[no-untyped-def]
+    """Fill `level` (d,) for the columns (d, t), entries >= 0."""
+    d, t = columns.shape
+    for j in range(d):
+        column = columns[j]
+        low, high, whole, cut = 0.0, 0.0, 0.0, 0.0
+        for value in column:
+            high = max(high, value)
+            whole += value
+            cut += min(value, most)
+        if not cut > total:
+            continue
+        close = 4e-16 * high
+        c = max((whole - total) / t, 0.0)
+        for _ in range(200):
+            reached, pieces = 0.0, 0
+            for value in column:
+                over = value - c
+                inside = min(max(over, 0.0), most)
+                reached += inside
+                pieces += int(over > 0.0) & int(over < most)
+            if reached > total:
+                low = c
+            else:
+                high = c
+            following = c + (reached - total) / pieces if pieces > 0 else -1.0
+            if reached == total or (pieces > 0 and abs(following - c) <= close) or high - low <= close:
+                c = following if low < following < high else c
+                break
+            c = following if low < following < high else 0.5 * (low + high)
+        level[j] = c
 
 
 def _descending(size: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from relatask.linear.compiled import compiled
+from relatask.compiled import compiled
 
 
 @compiled

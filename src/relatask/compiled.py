@@ -91,7 +91,7 @@ def compiled(function: Callable[..., Any]) -> Compiled:
 
     Examples
     --------
-    >>> from relatask.linear.compiled import compiled
+    >>> from relatask.compiled import compiled
     >>> @compiled
     ... def total(values):
     ...     out = 0.0
