@@ -8,11 +8,12 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import logistic, malsar, memory, own_x, paths, scale, school, shared_x
+from benchmarks.linear import components, logistic, malsar, memory, own_x, paths, scale, school, shared_x
 
 ROOMS = {
     "school": school.report,
     "malsar": malsar.report,
+    "components": components.report,
     "paths": paths.report,
     "memory": memory.report,
     "shared_x": shared_x.report,
