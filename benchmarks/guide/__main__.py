@@ -28,7 +28,7 @@ def main() -> None:
             case = CASES[name]()
             study = study_of(case, CELLS / name.replace("/", "-"))
             keep("methods.csv", METHODS, "case", name, method_rows(case, study))
-            keep("sets.csv", SETS, "case", name, [set_row(case, study, time.perf_counter() - started)])
+            keep("sets.csv", SETS, "case", name, [set_row(case, study)])
         elif name in scarce.SCARCE_NAMES:
             few = scarce.SCARCE[name.removeprefix("few-")]()
             rows: list[dict[str, Any]] = []

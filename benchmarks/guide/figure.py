@@ -16,11 +16,7 @@ LINES = {
     "pooled": ("#8a94a0", "--"),
     "pooled_slopes": ("#8a94a0", "-"),
 }
-TITLES = {
-    "few-school": "School: 10 to 80 students",
-    "few-sarcos": "Sarcos: rows of all labels",
-    "few-beijing": "Beijing: hours",
-}
+TITLES = {"few-school": "School: students", "few-sarcos": "Sarcos: rows", "few-beijing": "Beijing: hours"}
 LOW, HIGH = -20.0, 40.0
 
 

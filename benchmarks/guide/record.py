@@ -68,8 +68,10 @@ def method_rows(case: Case, study: Study) -> list[dict[str, Any]]:
             | {"not_converged": sum(note.method == name and note.code == "RT015" for note in study.notes)}
         )
     # Many methods are asked about at once: q over them, as over tasks.
-    for gain, p, q, verdict in (("gain", "p", "q", "verdict"), ("beyond", "beyond_p", "beyond_q", "beyond_verdict")):
-        corrected = benjamini_hochberg(np.array([row[p] for row in rows]))
+    asked = (("gain", "p", "q", "verdict", study.single), ("beyond", "beyond_p", "beyond_q", "beyond_verdict", pooled))
+    for gain, p, q, verdict, itself in asked:
+        # The baseline itself is no question.
+        corrected = benjamini_hochberg(np.array([row[p] if row["method"] != itself else np.nan for row in rows]))
         for row, value in zip(rows, corrected, strict=True):
             row[q] = float(value)
             shown = value <= LEVEL and row[gain] != 0
@@ -84,7 +86,7 @@ def best_pooled(case: Case, study: Study) -> str:
     return max((name for name in ("pooled", "pooled_slopes") if name in means), key=means.__getitem__)
 
 
-def set_row(case: Case, study: Study, seconds: float) -> dict[str, Any]:
+def set_row(case: Case, study: Study) -> dict[str, Any]:
     """What was compared on."""
     y = np.asarray(case.y)
     table = study.scores.where(method=study.models[0], metric="rmse")
@@ -100,7 +102,7 @@ def set_row(case: Case, study: Study, seconds: float) -> dict[str, Any]:
         "train": train,
         "single": study.single,
         "pooled": best_pooled(case, study),
-        "seconds": seconds,
+        "seconds": float(sum(cost.fit_seconds for cost in study.costs)),
     }
 
 
