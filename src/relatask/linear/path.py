@@ -215,6 +215,7 @@ def solve_path(
             problem, r, solver=model.solver, tol=max(model.tol, PATH_TOL), max_iter=model.max_iter, start=start
         )
         found.append(solution.W)
+        start = replace(start, alone=True)
     return found[::-1]
 
 

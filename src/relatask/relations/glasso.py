@@ -15,6 +15,9 @@ LIMIT = 200
 ROUNDING = 1e-13
 """A correlation that exceeds its bound by less is at it; S is scaled to a unit diagonal."""
 
+NEARER = (1.0, 0.9, 0.5)
+"""Shares of the way to a start's covariance that are tried, until one is positive definite."""
+
 
 @dataclass(frozen=True, eq=False)
 class GraphicalLasso:
@@ -55,10 +58,16 @@ def graphical_lasso(S: np.ndarray, alpha: float, start: np.ndarray | None = None
         inverse = np.linalg.inv(S)
         return GraphicalLasso((inverse + inverse.T) / 2 / scale, 0.0)
     V, beta = S.copy(), np.zeros((t, t))
-    if start is not None:
-        beta = -start * scale / np.diagonal(start * scale)[:, None]
-        np.fill_diagonal(beta, 0.0)
     best, lowest, bound = np.eye(t), np.inf, -np.inf
+    if start is not None:
+        theta = start * scale
+        beta = -theta / np.diagonal(theta)[:, None]
+        np.fill_diagonal(beta, 0.0)
+        V = _near(S, price, theta)
+        lowest, bound = _value(theta, S, price), float(np.linalg.slogdet(V)[1]) + t
+        if lowest - bound <= tol * t:
+            return GraphicalLasso(start, max(lowest - bound, 0.0) / t)
+        best = theta
     for _ in range(LIMIT):
         before = V.copy()
         for j in range(t):
@@ -74,6 +83,18 @@ def graphical_lasso(S: np.ndarray, alpha: float, start: np.ndarray | None = None
         if lowest - bound <= tol * t or not (V - before).any():
             break
     return GraphicalLasso(best / scale, max(lowest - bound, 0.0) / t)
+
+
+def _near(S: np.ndarray, price: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """A covariance within the bounds that is near the inverse of Theta: at them where Theta has an entry."""
+    U = np.where(theta != 0, price * np.sign(theta), np.clip(np.linalg.inv(theta) - S, -price, price))
+    for share in NEARER:
+        try:
+            np.linalg.cholesky(S + share * U)
+        except np.linalg.LinAlgError:
+            continue
+        return np.asarray(S + share * U)
+    return S.copy()
 
 
 def _lasso(V: np.ndarray, s: np.ndarray, price: np.ndarray, start: np.ndarray, j: int) -> np.ndarray:

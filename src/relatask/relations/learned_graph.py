@@ -23,7 +23,7 @@ from relatask.relations.checks import (
     spectrum,
 )
 from relatask.relations.forms import TaskPrecision
-from relatask.relations.glasso import graphical_lasso
+from relatask.relations.glasso import TOL, graphical_lasso
 from relatask.relations.quadratic import Ridge
 from relatask.relations.relation import Alternating, Quadratic, around, below
 
@@ -117,8 +117,11 @@ class LearnedGraph(Alternating):
             + chosen("LearnedGraph", self.sparsity, "sparsity") * off
         )
 
-    def given(self, W: Array) -> LearnedGraph:
-        """Give the relation with Theta learned from W, which never raises its value there."""
+    def given(self, W: Array, slack: float = 0.0) -> LearnedGraph:
+        """Give the relation with Theta learned from W, which never raises its value there.
+
+        Its value is then at most `slack` above the least, or a duality gap of 1e-10 a task.
+        """
         W = plain(W, owner="LearnedGraph")
         t, d = W.shape
         strength = chosen("LearnedGraph", self.strength)
@@ -126,7 +129,10 @@ class LearnedGraph(Alternating):
         if strength == 0:
             return replace(self, precision=np.eye(t))
         S = W @ W.T / d + self.jitter * np.eye(t)
-        found = graphical_lasso(S, 2 * sparsity / (d * strength), self.precision)
+        tol = max(TOL, slack / (d * strength / 2 * t))
+        found = graphical_lasso(S, 2 * sparsity / (d * strength), self.precision, tol)
+        if found.precision is self.precision:
+            return self
         new = replace(self, precision=found.precision)
         # Where Theta was optimal already, rounding must not undo it.
         return self if self.precision is not None and self.value(W) <= new.value(W) else new

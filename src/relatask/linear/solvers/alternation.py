@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
-from relatask.linear.solvers.smooth import descend
-from relatask.relations import Alternating, Relation, Ridge, Sum, is_quadratic, parts, split, surrogate
+from relatask.linear.solvers.eliminated import FLOOR, eliminated, gap_of
+from relatask.linear.solvers.start import Start
+from relatask.relations import (
+    Alternating,
+    LearnedGraph,
+    Proximal,
+    Relation,
+    Ridge,
+    Sum,
+    is_quadratic,
+    parts,
+    split,
+    surrogate,
+)
 
 INNER = 0.25
 """The convex problems are solved to this share of the tolerance."""
@@ -19,10 +30,11 @@ INNER = 0.25
 STAGES = 1_000
 """Stages from one start at most."""
 
-QUADRATIC_STAGES = 10
-"""Stages where the convex problems are quadratic: then what is learned is eliminated, and W descends."""
+FIRST = 1_000
+"""Steps of accelerated gradients that are tried first: where features cost nothing, the duals that the method of
+multipliers would balance its step by may all be zero."""
 
-Solve = Callable[..., tuple[Solution, Any]]
+Solve = Callable[..., tuple[Solution, Start]]
 """How a convex problem is solved: (problem, relation, tol=, max_iter=, start=) -> solution, start of the next."""
 
 
@@ -35,8 +47,8 @@ class Stage:
     W : (t, d).
     relation : what was learned from W.
     objective : F(W) + R(W), R that relation.
-    residual : how far W is from solving the convex problem under what the relation now holds: a relative duality gap,
-        or where that is quadratic a relative gradient norm.
+    residual : how far W is from solving the convex problem under what the relation now holds: a duality gap, as a
+        share of F + R.
     inner : the residual that this stage's convex problem was solved to.
     components : as in `Solution`.
     """
@@ -50,17 +62,16 @@ class Stage:
 
 
 def alternate(
-    problem: Problem, relation: Relation, solve: Solve, *, tol: float, max_iter: int, start: Any = None
-) -> tuple[Solution, Any]:
+    problem: Problem, relation: Relation, solve: Solve, *, tol: float, max_iter: int, start: Start | None = None
+) -> tuple[Solution, Start]:
     """Find a pair of W and of what is learned from it, each the best given the other.
 
-    Where the convex problems are quadratic, alternation only begins: what is learned is a function of W, and the least
-    objective over it has the gradient of the convex problem, along which limited-memory BFGS gets on faster (and from
-    0, too).
+    Where the convex problems are quadratic, what is learned is a function of W, and W descends (`eliminated`).
 
     Begun with what the relation holds; where every task has rows enough, also with what it learns from the solution
-    without the parts that learn; with `start`, also with what it learns from that. The lowest end is returned. A start
-    whose convex problem is not solved within `max_iter` is given up there.
+    without the parts that learn; with `start`, also with what it learns from that, and from that alone where `start`
+    is of a path. The lowest end is returned. A start whose convex problem is not solved within `max_iter` is given up
+    there.
 
     Parameters
     ----------
@@ -82,29 +93,36 @@ def alternate(
     solution : Solution, its `relation` what was learned
     start : for a solve nearby
     """
-    others = [part for part in parts(relation) if not isinstance(part, Alternating)]
-    bare = Sum(tuple(others)) if others else Ridge(0.0)
-    begin = [relation]
-    if problem.forms.spectrum.range_is_everything:
-        begin.append(relation.given(solve(problem, bare, tol=tol, max_iter=max_iter)[0].W))
+    begin: list[tuple[Array | None, Relation]] = []
     if start is not None:
-        begin.append(relation.given(start.W))
-    quadratic = _gradient(problem, surrogate(relation), np.zeros(problem.shape)) is not None
-    ends: list[tuple[Stage, Any]] = []
+        begin.append((start.W, _carried(relation, start.relation).given(start.W)))
+    if start is None or not start.alone:
+        begin.append((None, relation))
+        if problem.forms.spectrum.range_is_everything:
+            others = [part for part in parts(relation) if not isinstance(part, Alternating)]
+            bare = Sum(tuple(others)) if others else Ridge(0.0)
+            W = solve(problem, bare, tol=tol, max_iter=max_iter)[0].W
+            begin.append((W, relation.given(W)))
+    if is_quadratic(surrogate(relation)):
+        places = []
+        for known, near in begin:
+            W = solve(problem, surrogate(relation), tol=tol, max_iter=max_iter)[0].W if known is None else known
+            places.append((W, near))
+        place = eliminated(problem, relation, places, tol=tol, max_iter=max_iter)
+        solution = Solution(
+            place.W, place.value, place.gap, place.n_iter, "alternation", certified=False, relation=place.relation
+        )
+        return solution, Start(place.W, None, place.relation)
+    ends: list[tuple[Stage, Start]] = []
     n_iter = 0
-    for first in begin:
-        last: tuple[Stage, Any] | None = None
-        for count, last in enumerate(stages(problem, first, solve, tol=tol, max_iter=max_iter), start=1):
+    for _, near in begin:
+        last: tuple[Stage, Start] | None = None
+        for last in stages(problem, near, solve, tol=tol, max_iter=max_iter):
             n_iter += 1
-            done = last[0].residual <= tol or last[0].inner > tol
-            if done or (quadratic and count == QUADRATIC_STAGES):
+            if last[0].residual <= tol or last[0].inner > tol:
                 break
         assert last is not None
         ends.append(last)
-    if quadratic:
-        found, more = _descended(problem, ends, relation, tol=tol, max_iter=max_iter)
-        ends.append((found, ends[-1][1]))
-        n_iter += more
     best = ends[0]
     for end in ends[1:]:
         if _better(end[0], best[0], tol):
@@ -120,66 +138,70 @@ def alternate(
         components=stage.components,
         relation=stage.relation,
     )
-    return solution, state
+    return solution, replace(state, relation=stage.relation)
 
 
 def stages(
     problem: Problem, relation: Relation, solve: Solve, *, tol: float, max_iter: int
-) -> Iterator[tuple[Stage, Any]]:
+) -> Iterator[tuple[Stage, Start]]:
     """Give stage after stage, each with the solver's state; the objective rises by no more than the tolerance."""
-    inner = {"tol": INNER * tol, "max_iter": max_iter}
-    solution, state = solve(problem, surrogate(relation), **inner)
+
+    def convex(more: float, held: Relation, start: Start | None) -> tuple[Solution, Start]:
+        return _solved(solve, _raised(problem, more), held, start, tol=INNER * tol, max_iter=max_iter)
+
+    least = FLOOR * problem.constant
+    solution, state = convex(least, surrogate(relation), None)
     for _ in range(min(max_iter, STAGES)):
         learned = relation.given(solution.W)
         held, W = surrogate(learned), solution.W
-        following: tuple[Solution, Any] | None = None
+        value, here = problem.value(W) + float(learned.value(W)), problem.value(W) + float(held.value(W))
+        # The convex problem's objective is F + R up to a constant, which may be all of it.
+        more = max(value - here, least)
+        following: tuple[Solution, Start] | None = None
         if _same(relation, learned):
             residual = solution.residual
-        elif (gradient := _gradient(problem, held, W)) is not None:
-            residual = gradient
+        elif is_quadratic(held):
+            residual = gap_of(problem, learned, value, W)[0]
         else:
-            following = solve(problem, held, **inner, start=state)
-            here, found = problem.value(W) + float(held.value(W)), following[0]
-            bound = found.objective - found.residual * abs(found.objective)
-            residual = max(here - bound, 0.0) / (max(abs(here), abs(bound)) or 1.0)
-        value = problem.value(W) + float(learned.value(W))
+            following = convex(more, held, state)
+            residual = max(here + more - _lower(following[0]), 0.0) / (here + more or 1.0)
         yield Stage(W, learned, value, residual, solution.residual, solution.components), state
-        solution, state = following if following is not None else solve(problem, held, **inner, start=state)
+        solution, state = following or convex(more, held, state)
         relation = learned
 
 
-def _descended(
-    problem: Problem, ends: list[tuple[Stage, Any]], relation: Relation, *, tol: float, max_iter: int
-) -> tuple[Stage, int]:
-    """Descend from 0 and the lowest end of the stages, what is learned eliminated; all that is convex is quadratic."""
-    learned = relation
-
-    def evaluate(W: Array) -> tuple[float, Array]:
-        nonlocal learned
-        learned = learned.given(W)  # begun where the last W ended
-        return problem.value(W) + float(learned.value(W)), _slope(problem, surrogate(learned), W)
-
-    lowest = min((stage for stage, _ in ends), key=lambda stage: stage.objective)
-    best, _, n_iter = descend(evaluate, [np.zeros(problem.shape), lowest.W], tol=tol, max_iter=max_iter)
-    final = relation.given(best.W)
-    residual = _gradient(problem, surrogate(final), best.W)
-    assert residual is not None
-    value = problem.value(best.W) + float(final.value(best.W))
-    return Stage(best.W, final, value, residual, 0.0, ()), n_iter
+def _solved(
+    solve: Solve, problem: Problem, relation: Relation, start: Start | None, *, tol: float, max_iter: int
+) -> tuple[Solution, Start]:
+    """Solve a convex problem: under one norm by accelerated gradients, where these get there soon."""
+    _, terms = split(relation, problem.shape[0])
+    if len(terms) == 1 and isinstance(terms[0], Proximal) and not terms[0].vanishes:
+        found = solve(problem, relation, solver="fista", tol=tol, max_iter=min(FIRST, max_iter), start=start)
+        if found[0].residual <= tol:
+            return found
+    return solve(problem, relation, tol=tol, max_iter=max_iter, start=start)
 
 
-def _slope(problem: Problem, relation: Relation, W: Array) -> Array:
-    """The gradient of F + R at W, R quadratic."""
-    precision, _ = split(relation, problem.shape[0])
-    gradient = problem.gradient(W)
-    return gradient if precision is None else gradient + precision.apply(W)
+def _carried(relation: Relation, learned: Relation | None) -> Relation:
+    """The relation with the graph that another of its kind has learned, to begin with."""
+    if learned is None:
+        return relation
+    pairs = zip(parts(relation), parts(learned), strict=True)
+    both = [
+        replace(a, precision=b.precision) if isinstance(a, LearnedGraph) and isinstance(b, LearnedGraph) else a
+        for a, b in pairs
+    ]
+    return Sum(tuple(both)) if isinstance(relation, Sum) else both[0]
 
 
-def _gradient(problem: Problem, relation: Relation, W: Array) -> float | None:
-    """||gradient|| / ||gradient at 0|| at W, for quadratic relations."""
-    if not is_quadratic(relation):
-        return None
-    return float(np.linalg.norm(_slope(problem, relation, W))) / (float(np.linalg.norm(problem.cross)) or 1.0)
+def _raised(problem: Problem, constant: float) -> Problem:
+    """The problem with a constant added, to which its gaps are then relative."""
+    return replace(problem, constant=problem.constant + constant)
+
+
+def _lower(solution: Solution) -> float:
+    """What the optimum is at least, from a solution's relative gap."""
+    return solution.objective - solution.residual * abs(solution.objective)
 
 
 def _same(a: Relation, b: Relation) -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.admm import State, admm, first_step
 from relatask.linear.solvers.alternation import alternate
@@ -16,6 +13,7 @@ from relatask.linear.solvers.family import family
 from relatask.linear.solvers.fista import fista
 from relatask.linear.solvers.network import network
 from relatask.linear.solvers.smooth import smooth
+from relatask.linear.solvers.start import Start
 from relatask.linear.solvers.working_sets import SparsePenalty, applies, sparse_penalty, working_sets
 from relatask.notices import InputError
 from relatask.relations import Alternating, Relation, Smooth, TaskRelationNetwork, parts, split
@@ -24,14 +22,6 @@ SOLVERS = ("auto", "direct", "admm", "fista", "working_sets")
 
 MANY = 200
 """From this many features on, or where rows are held, row sparsity and sparse entries are solved on working sets."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where an earlier solve ended."""
-
-    W: Array
-    admm: State | None = None
 
 
 def objective(problem: Problem, relation: Relation) -> Objective:
@@ -129,3 +119,6 @@ def _stationary(
     solution = network(problem, relation, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
     assert isinstance(solution.relation, TaskRelationNetwork)
     return solution, Start(np.asarray(solution.relation.W))
+
+
+__all__ = ["SOLVERS", "Start", "objective", "solve"]
