@@ -68,7 +68,7 @@ def test_sparse_and_ridge_is_the_elastic_net() -> None:
 
 def test_shared_sparsity_is_the_multi_task_lasso() -> None:
     X, Y = xy(3, t=4)
-    ours = MultiTaskRegressor(SharedSparsity(0.8), tol=1e-10, **SAMPLE).fit(X, Y)
+    ours = MultiTaskRegressor(SharedSparsity(0.8), tol=1e-12, **SAMPLE).fit(X, Y)
     theirs = peers.MultiTaskLasso(0.8, tol=1e-12, max_iter=100_000).fit(X, Y)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-5)
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-5)

@@ -134,9 +134,10 @@ class Dirty(Proximal):
         width = n_tasks if self.shared == "max" else np.sqrt(n_tasks)
         if n_tasks == 1 or self.vanishes:
             return ()
-        if self.strength <= self.sparse:
+        strength, sparse = float(self.strength), float(self.sparse)
+        if strength <= sparse:
             return ("sparse",)
-        return ("shared",) if self.strength >= width * self.sparse else ()
+        return ("shared",) if strength >= width * sparse else ()
 
     @property
     def vanishes(self) -> bool:

@@ -39,8 +39,11 @@ def _strings(X, weight):  # type: ignore[no-untyped-def]
     low, high = np.empty(t), np.empty(t)
     # Knots: where a piece ends, and by how much slope and offset change there; first and last + 1 are in the middle.
     at, slopes, offsets = np.empty(2 * t), np.empty(2 * t), np.empty(2 * t)
+    x = np.empty(t)
     for j in range(d):
         z = X[j]
+        origin = z.mean()
+        z -= origin
         first, last = t, t
         left_slope, left_offset, right_slope, right_offset = 1.0, -z[0], 1.0, -z[0]
         for k in range(t - 1):
@@ -65,6 +68,17 @@ def _strings(X, weight):  # type: ignore[no-untyped-def]
             left_slope += slopes[first]
             left_offset += offsets[first]
             first += 1
-        z[t - 1] = -left_offset / left_slope
+        x[t - 1] = -left_offset / left_slope
         for k in range(t - 2, -1, -1):
-            z[k] = min(max(z[k + 1], low[k]), high[k])
+            x[k] = min(max(x[k + 1], low[k]), high[k])
+        # On a piece, the mean of z and of what its ends pull with: free of what was rounded on the way.
+        start, pull = 0, 0.0
+        for k in range(t):
+            if k < t - 1 and x[k + 1] == x[k]:
+                continue
+            end = 0.0 if k == t - 1 else weight if x[k + 1] > x[k] else -weight
+            total = 0.0
+            for i in range(start, k + 1):
+                total += z[i]
+            z[start : k + 1] = origin + (total + end - pull) / (k + 1 - start)
+            start, pull = k + 1, end

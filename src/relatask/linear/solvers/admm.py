@@ -20,8 +20,8 @@ from relatask.relations import Proximal, Split
 from relatask.relations.anderson import Anderson
 
 RELAX = 1.6
-MEMORY = 4
-"""Points that the acceleration remembers."""
+MEMORY, SLACK, REACH = 8, 1.5, 100.0
+"""Points that the acceleration remembers, and how bold it is."""
 CHECK = 10
 """Iterations between two certificates, and between two looks at the step."""
 EARLY = (2, 4, 7)
@@ -62,39 +62,34 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     # A term of m components holds W by a spring of 1/m: they share what W moves.
     stiffness = float(sum(1 / len(p) for p in proxes))
     rho = start.rho if start else first_step(objective)
-    V = [[v.copy() for v in vs] for vs in start.V] if start else [[np.zeros(shape)] * len(p) for p in proxes]
-    U = [[z / rho for z in zs] for zs in start.duals] if start else [[np.zeros(shape)] * len(p) for p in proxes]
+    copies = Copies(tuple(len(p) for p in proxes))
+    V = copies.stacked(start.V) if start else np.zeros((copies.total, *shape))
+    U = copies.stacked(start.duals) / rho if start else np.zeros((copies.total, *shape))
     data_step = _data_step(objective, rho * stiffness)
     best = Candidate(np.inf, np.zeros(shape), ())
     best_bound, gap = -np.inf, np.inf
-    anderson = Anderson(MEMORY)
+    anderson = Anderson(MEMORY, SLACK, REACH)
+    flat = [prox for parts in proxes for prox in parts]
     for iteration in range(1, max_iter + 1):
-        sums = [np.sum(vs, axis=0) - np.sum(us, axis=0) for vs, us in zip(V, U, strict=True)]
-        right = problem.cross + rho * np.sum([m / len(p) for m, p in zip(sums, proxes, strict=True)], axis=0)
-        W = data_step(right)
-        change = primal = size = 0.0
-        shifts = [(W - m) / len(parts) for m, parts in zip(sums, proxes, strict=True)]
-        split = np.stack(
-            [v - u + s for vs, us, s in zip(V, U, shifts, strict=True) for v, u in zip(vs, us, strict=True)]
-        )
-        old = np.stack([v for vs in V for v in vs])
-        points = old + np.stack([u for us in U for u in us])
+        before, held = V, V - U
+        sums = copies.sums(held)
+        W = data_step(problem.cross + rho * copies.mean(sums))
+        split = copies.split(held, sums, W)
+        points = V + U
         # The step is changed at plain points only.
-        arguments = anderson.step(points, points + RELAX * (split - old), plain=iteration % CHECK == 0)
-        pairs = zip(split, arguments, strict=True)
-        for i, parts in enumerate(proxes):
-            for c, prox in enumerate(parts):
-                x, relaxed = next(pairs)
-                v = prox(relaxed, rho)
-                change += float(np.vdot(v - V[i][c], v - V[i][c]))
-                primal += float(np.vdot(x - v, x - v))
-                size += float(np.vdot(x, x))
-                V[i][c], U[i][c] = v, relaxed - v
+        relaxed = anderson.step(points, points + RELAX * (split - V), plain=iteration % CHECK == 0)
+        V = np.empty_like(relaxed)
+        for c, prox in enumerate(flat):
+            V[c] = prox(relaxed[c], rho)
+        U = relaxed - V
         if iteration % CHECK and iteration not in EARLY and iteration != max_iter:
             continue
-        duals = [rho * np.mean(us, axis=0) for us in U[: len(terms)]]
-        best_bound = max(best_bound, objective.bound_from_dual(duals, V[-1][0] if precision is not None else None))
-        for candidate in candidates(objective, V):
+        of_terms = copies.by_term(V)
+        duals = [rho * np.mean(us, axis=0) for us in copies.by_term(U)[: len(terms)]]
+        best_bound = max(
+            best_bound, objective.bound_from_dual(duals, of_terms[-1][0] if precision is not None else None)
+        )
+        for candidate in candidates(objective, of_terms):
             if candidate.value < best.value:
                 best = candidate
             product = objective.smooth_product(candidate.W)
@@ -104,14 +99,59 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
             break
         if iteration % (CHECK if iteration <= SETTLE else 10 * CHECK):
             continue
-        factor = _adapt(np.sqrt(primal), np.sqrt(change), np.sqrt(size), V, U)
+        factor = _adapt(split, before, V, U)
         if factor != 1.0:
             rho *= factor
-            anderson = Anderson(MEMORY)
-            U = [[u / factor for u in us] for us in U]
+            anderson = Anderson(MEMORY, SLACK, REACH)
+            U = U / factor
             data_step = _data_step(objective, rho * stiffness)
     solution = Solution(best.W, best.value, gap, iteration, "admm", certified=True, components=best.components)
-    return solution, State(V, [[rho * u for u in us] for us in U], rho)
+    return solution, State(copies.by_term(V), copies.by_term(rho * U), rho)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How copies (c, t, d) of W belong to terms: so many components for each."""
+
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        """C."""
+        return sum(self.counts)
+
+    @property
+    def single(self) -> bool:
+        """Whether every term has one copy."""
+        return self.total == len(self.counts)
+
+    def stacked(self, by_term: Sequence[Sequence[Array]]) -> Array:
+        """All copies in one array."""
+        return np.stack([copy for own in by_term for copy in own])
+
+    def by_term(self, copies: Array) -> list[list[Array]]:
+        """The other way round."""
+        ends = np.cumsum(self.counts)
+        return [list(copies[end - count : end]) for end, count in zip(ends, self.counts, strict=True)]
+
+    def sums(self, copies: Array) -> Array:
+        """(terms, t, d)."""
+        if self.single:
+            return copies
+        return np.stack([np.sum(own, axis=0) for own in self.by_term(copies)])
+
+    def mean(self, sums: Array) -> Array:
+        """Sums over terms, each of so many components by its own spring."""
+        if self.single:
+            return sums[0] if len(sums) == 1 else sums.sum(0)
+        return (sums / np.array(self.counts)[:, None, None]).sum(0)
+
+    def split(self, copies: Array, sums: Array, W: Array) -> Array:
+        """Copies moved so that those of a term add up to W, each by the same."""
+        if self.single:
+            return np.broadcast_to(W, copies.shape)
+        counts = np.array(self.counts)
+        return copies + np.repeat((W - sums) / counts[:, None, None], counts, axis=0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,10 +224,10 @@ def first_step(objective: Objective) -> float:
     return float(np.exp(np.log(positive).mean())) if positive.size else 1.0
 
 
-def _adapt(primal: float, change: float, size: float, V: list[list[Array]], U: list[list[Array]]) -> float:
+def _adapt(split: Array, before: Array, V: Array, U: Array) -> float:
     """The factor by which to change the step, from the ratio of the relative residuals."""
-    size = max(size, np.sqrt(sum(float(np.vdot(v, v)) for vs in V for v in vs)))
-    dual_size = np.sqrt(sum(float(np.vdot(u, u)) for us in U for u in us))
+    primal, change = float(np.linalg.norm(split - V)), float(np.linalg.norm(V - before))
+    size, dual_size = max(float(np.linalg.norm(split)), float(np.linalg.norm(V))), float(np.linalg.norm(U))
     if change == 0 or primal == 0:
         # The copies stand still (at zero, say) while the data's solution is elsewhere, or the other way round.
         return 10.0 if primal > 0 else 0.1 if change > 0 else 1.0
