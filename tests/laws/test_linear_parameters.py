@@ -10,7 +10,19 @@ from sklearn.base import clone
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError
-from relatask.relations import Chain, Graph, Pairwise, Relation, Ridge, Sum, TraceNorm, parameters, registry, strengths
+from relatask.relations import (
+    Chain,
+    Graph,
+    HierarchicalPrior,
+    Pairwise,
+    Relation,
+    Ridge,
+    Sum,
+    TraceNorm,
+    parameters,
+    registry,
+    strengths,
+)
 
 RELATIONS = [kind.example(3) for kind in registry().values()] + [Sum.example(3), Ridge(1.0) + Ridge(2.0)]
 
@@ -33,15 +45,16 @@ def test_setting_what_was_read_changes_nothing(relation: Relation | None) -> Non
     assert model.relation is relation
 
 
+@pytest.mark.filterwarnings("ignore:RT018")  # equal strengths leave some components no room
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_nothing_that_was_passed_is_changed(relation: Relation) -> None:
     kept = copy.deepcopy(parameters(relation))
     model = MultiTaskRegressor(relation)
     names = [f"relation__{name}" for name in strengths(relation)]
-    assert names
+    assert names or isinstance(relation, HierarchicalPrior)  # which learns all that it has
     model.set_params(**dict.fromkeys(names, 0.123))
     assert all(model.get_params()[name] == 0.123 for name in names)
-    assert model.relation is not relation
+    assert model.relation is not relation or not names
     X, y, tasks = rows()
     copies = X.copy(), y.copy(), tasks.copy()
     model.fit(X, y, tasks)
