@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.datafits import Intercept, Weighting
+from relatask.linear.fitting import components_of
 from relatask.linear.forms import Array
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
 from relatask.linear.newton.classes import class_term
 from relatask.linear.newton.driver import newton
-from relatask.linear.newton.learning import alternated, learns
+from relatask.linear.newton.learning import alternated, learns, smoothed
 from relatask.linear.newton.local import DataTerm
 from relatask.linear.newton.per_class import per_class
 from relatask.linear.newton.prepare import Prepared, prepared, row_term, widened
 from relatask.linear.newton.root import root_term
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
-from relatask.relations import Relation
+from relatask.relations import Relation, Smooth, parts
 
 NEAR, NEAR_STEPS = 1e-2, 20
 """How far the way to a narrow Huber loss is followed through wider ones."""
@@ -46,6 +48,7 @@ class LossSolution:
         classes.
     solution : objective, residual, n_iter, solver, certified (its W is the solver's own).
     start : LossStart, for a solve nearby.
+    components : the (t, d) matrices in original units that the coefficients are the sum of, by name; of one class.
     """
 
     coef: Array
@@ -53,10 +56,11 @@ class LossSolution:
     W: Array
     solution: Solution
     start: LossStart
+    components: dict[str, Array] = field(default_factory=dict)
 
 
 def solve_loss(
-    X: NDArray,
+    X: Any,
     y: Array,
     codes: NDArray[np.integer] | None,
     loss: AnyLoss,
@@ -81,7 +85,7 @@ def solve_loss(
     Parameters
     ----------
     X : (n, d)
-        float32 or float64, finite.
+        float32 or float64, finite; or CSR, never made dense.
     y : (n,) or (n, t)
         Without NaN where `codes` are given; else NaN where a label is missing.
     codes : (n,) or None
@@ -89,7 +93,7 @@ def solve_loss(
     loss : Loss, ByTask, RootSquared or Multinomial
         Of `relatask.linear.losses`.
     relation : Relation
-        Convex or learning from W, bound to the tasks, with numbers for strengths.
+        Convex, smooth or learning from W, bound to the tasks, with numbers for strengths.
     n_tasks : int
         t.
     weights : (n,) or (n, t), optional
@@ -110,8 +114,8 @@ def solve_loss(
     Raises
     ------
     InputError
-        For labels that the loss cannot have, a loss by task of another number of tasks, a relation that is neither
-        convex nor learning (and with several classes, for one that learns).
+        For labels that the loss cannot have, a loss by task of another number of tasks, a whole model
+        (TaskRelationNetwork, HierarchicalPrior); with several classes, for a relation that is not convex.
 
     Examples
     --------
@@ -127,25 +131,46 @@ def solve_loss(
     if task_weight is not None:
         shape = replace(shape, c=shape.c * task_weight)
     data = data_term(shape, loss)
+    return solve_prepared(shape, data, loss, relation, solver=solver, tol=tol, max_iter=max_iter, start=start)
+
+
+def solve_prepared(
+    shape: Prepared,
+    data: DataTerm,
+    loss: AnyLoss,
+    relation: Relation,
+    *,
+    solver: str,
+    tol: float,
+    max_iter: int,
+    start: LossStart | None = None,
+) -> LossSolution:
+    """The same for rows that are prepared, of which `data` is the loss: once for many relations."""
+    n_tasks = len(shape.weight)
     if isinstance(loss, Multinomial):
         relation = per_class(relation, loss.n_classes)
     first = None
     if start is not None and start.W.shape == data.shape:
         first = (start.W, start.b, start.inner)
-    if first is None and isinstance(loss, Loss | ByTask) and not learns(relation):
+    bent = any(isinstance(part, Smooth) for part in parts(relation))
+    if first is None and isinstance(loss, Loss | ByTask) and not learns(relation) and not bent:
         for wide in widened(loss, shape):
             _, near, _ = newton(
                 row_term(shape, wide), relation, solver=solver, tol=NEAR, max_iter=NEAR_STEPS, start=first
             )
             first = (near.W, near.b, None)
-    minimise = alternated if learns(relation) else newton
+    minimise = smoothed if bent else alternated if learns(relation) else newton
     solution, point, inner = minimise(data, relation, solver=solver, tol=tol, max_iter=max_iter, start=first)
     n_classes = loss.n_classes if isinstance(loss, Multinomial) else 1
     own = point.W.reshape(n_tasks, n_classes, -1).swapaxes(0, 1)
     coef, offset = shape.original(own, np.broadcast_to(point.b, (n_tasks, n_classes)).T)
+    pieces: dict[str, Array] = {}
     if n_classes == 1:
         coef, offset, own = coef[0], offset[0], own[0]
-    return LossSolution(coef, offset, own, solution, LossStart(point.W, point.b, inner))
+        summands = components_of(relation, solution, own, np.arange(own.shape[1]))
+        level = np.zeros((1, n_tasks))
+        pieces = {name: shape.original(piece[None], level)[0][0] for name, piece in summands.items()}
+    return LossSolution(coef, offset, own, solution, LossStart(point.W, point.b, inner), pieces)
 
 
 def data_term(shape: Prepared, loss: AnyLoss) -> DataTerm:
@@ -155,4 +180,4 @@ def data_term(shape: Prepared, loss: AnyLoss) -> DataTerm:
     return class_term(shape, loss) if isinstance(loss, Multinomial) else row_term(shape, loss)
 
 
-__all__ = ["LossSolution", "LossStart", "solve_loss"]
+__all__ = ["LossSolution", "LossStart", "solve_loss", "solve_prepared"]
