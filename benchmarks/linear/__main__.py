@@ -8,12 +8,13 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import components, logistic, malsar, memory, own_x, paths, scale, school, shared_x
+from benchmarks.linear import components, gaussian, logistic, malsar, memory, own_x, paths, scale, school, shared_x
 
 ROOMS = {
     "school": school.report,
     "malsar": malsar.report,
     "components": components.report,
+    "gaussian": gaussian.report,
     "paths": paths.report,
     "memory": memory.report,
     "shared_x": shared_x.report,
