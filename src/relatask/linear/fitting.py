@@ -92,7 +92,7 @@ def fit_statistics(
     coef, intercept = model.coefficients(scaled, center, scale, W)
     pieces = {
         name: model.coefficients(scaled, center, scale, piece)[0]
-        for name, piece in _components(relation, solution, W, columns).items()
+        for name, piece in components_of(relation, solution, W, columns).items()
     }
     fill = model.fill(scaled, center, scale)
     learned = relation.given(W) if solution.relation is None else solution.relation.placed(columns, problem.shape[1])
@@ -111,7 +111,7 @@ def tell_idle(relation: Relation, shape: tuple[int, int]) -> None:
         tell(RelataskWarning(f"{'; '.join(told)}. See the strengths in its documentation.", code="RT018"))
 
 
-def _components(relation: Relation, solution: Solution, W: Array, columns: NDArray[np.intp]) -> dict[str, Array]:
+def components_of(relation: Relation, solution: Solution, W: Array, columns: NDArray[np.intp]) -> dict[str, Array]:
     """What W (t, d) is the sum of, by name; with the part's name before it where several parts have components."""
     found, solved = [], iter(solution.components)
     for part in parts(relation):

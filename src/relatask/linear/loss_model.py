@@ -16,10 +16,11 @@ from relatask.linear.fitting import tell_idle, tell_unconverged
 from relatask.linear.forms import Array
 from relatask.linear.labels import listed
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
-from relatask.linear.newton.prepare import prepared
-from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_loss
+from relatask.linear.newton.local import DataTerm
+from relatask.linear.newton.prepare import Prepared, prepared
+from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_prepared
 from relatask.linear.path import PATH_TOL, Path, cross_validated, open_strengths, predict_rows, reach_of
-from relatask.notices import RelataskWarning, tell
+from relatask.notices import InputError, RelataskWarning, tell
 from relatask.relations import Relation, strengths, with_parameters
 
 STEPS = 200
@@ -39,24 +40,38 @@ class LossModel:
     max_iter: int
     task_weight: Array | None = None
 
-    def solve(self, design: Design, relation: Relation, start: LossStart | None = None) -> LossSolution:
-        """Fit under a relation whose strengths are numbers."""
-        return solve_loss(
+    def prepare(self, design: Design) -> Prepared:
+        """Rows scaled, centred and sorted."""
+        shape = prepared(
             design.X,
             design.y,
             design.codes,
+            design.n_tasks,
+            design.weights,
+            self.weighting,
+            self.intercept,
+            self.standardize,
+        )
+        return shape if self.task_weight is None else replace(shape, c=shape.c * self.task_weight)
+
+    def solve(self, design: Design, relation: Relation, start: LossStart | None = None) -> LossSolution:
+        """Fit under a relation whose strengths are numbers."""
+        shape = self.prepare(design)
+        return self.solve_prepared(shape, data_term(shape, self.loss), relation, start)
+
+    def solve_prepared(
+        self, shape: Prepared, data: DataTerm, relation: Relation, start: LossStart | None = None
+    ) -> LossSolution:
+        """The same for rows that are prepared: once for many relations."""
+        return solve_prepared(
+            shape,
+            data,
             self.loss,
             relation,
-            n_tasks=design.n_tasks,
-            weights=design.weights,
-            weighting=self.weighting,
-            intercept=self.intercept,
-            standardize=self.standardize,
             solver=self.solver,
             tol=self.tol,
             max_iter=min(self.max_iter, STEPS),
             start=start,
-            task_weight=self.task_weight,
         )
 
     def choose(self, design: Design, relation: Relation) -> tuple[Relation, Path]:
@@ -68,16 +83,7 @@ class LossModel:
 
     def _at_zero(self, design: Design) -> tuple[list[Array], float]:
         """Minus the gradient at W = 0, one (t, p) a class, and the mean diagonal of the curvature."""
-        shape = prepared(
-            design.X,
-            design.y,
-            design.codes,
-            design.n_tasks,
-            design.weights,
-            self.weighting,
-            self.intercept,
-            self.standardize,
-        )
+        shape = self.prepare(design)
         data = data_term(shape, self.loss)
         zero = data.zero()
         slopes = data.slopes(zero)
@@ -90,6 +96,12 @@ def learned(
     design: Design, layout: str, relation: Relation, model: LossModel, start: LossStart | None
 ) -> tuple[LossSolution, dict[str, Any]]:
     """Fit, and give what every estimator stores; warnings are told on the way."""
+    if relation.alone:
+        name = type(relation).__name__
+        raise InputError(
+            f"{name} is for the squared loss alone, given {type(model.loss).__name__}; fit it by MultiTaskRegressor "
+            "with loss='squared', or take a convex relation here, such as Pairwise."
+        )
     path = None
     if open_strengths(relation):
         relation, path = model.choose(design, relation)
@@ -105,10 +117,18 @@ def learned(
         "objective_": solution.objective,
         "residual_": solution.residual,
         "n_iter_": solution.n_iter,
-        "relation_": relation,
+        "relation_": _with_learned(relation, found),
+        "components_": found.components,
         "strengths_": {name: float(value) for name, value in strengths(relation).items()},
         "path_": path,
     }
+
+
+def _with_learned(relation: Relation, found: LossSolution) -> Relation:
+    """The relation with what it learned; of several classes, which learn one each, as it was passed."""
+    if found.solution.relation is not None:
+        return found.solution.relation
+    return relation.given(found.W) if found.W.ndim == 2 else relation
 
 
 def label_counts(design: Design) -> NDArray[np.intp]:
@@ -165,8 +185,11 @@ def _fold_errors(
     weights = np.ones(len(test.y)) if test.weights is None else test.weights
     errors = np.empty(len(candidates))
     start: LossStart | None = None
+    shape = model.prepare(train)
+    data = data_term(shape, model.loss)
     for m in reversed(range(len(candidates))):
-        found = model.solve(train, with_parameters(relation, **dict(zip(names, candidates[m], strict=True))), start)
+        one = with_parameters(relation, **dict(zip(names, candidates[m], strict=True)))
+        found = model.solve_prepared(shape, data, one, start)
         start = found.start
         coef, intercept = tasks_first(found)
         eta = linear_predictor(test.X, test.codes, coef, intercept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import expit
@@ -65,6 +65,8 @@ class MultiTaskLinear(MultiTaskEstimator):
     >>> model.predict([[0.0], [5.0]]).round().tolist()[1][1], model.predict_mean([[5.0]]).shape
     (1.0, (1, 2))
     """
+
+    _takes_sparse: ClassVar[bool] = True
 
     kinds_: dict[Hashable, str]
     target_scale_: Array
@@ -167,7 +169,7 @@ class MultiTaskLinear(MultiTaskEstimator):
         """Everything that fit learns, by attribute name."""
         X, tasks = reading.split_task_column(X, tasks, self.task_column)
         probe = reading.Probe()
-        X = reading.features(probe, X, reset=True)
+        X = reading.features(probe, X, reset=True, sparse_too=True)
         layout, design = reading.design(X, y, tasks, sample_weight)
         kinds = _kinds_of(self.kinds, design.tasks.tolist())
         _check_labels(design, kinds)
@@ -192,6 +194,7 @@ class MultiTaskLinear(MultiTaskEstimator):
             **facts,
             "coef_": found.coef * scale[:, None],
             "intercept_": found.intercept * scale + shift,
+            "components_": {name: piece * scale[:, None] for name, piece in found.components.items()},
             "kinds_": dict(zip(design.tasks.tolist(), kinds, strict=True)),
             "target_scale_": scale,
             "_end": found.start if self.warm_start else None,

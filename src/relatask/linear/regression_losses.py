@@ -69,5 +69,6 @@ def learned_under(
     model = LossModel(loss, **settings)
     found, facts = learned(design, layout, relation, model, start)
     unit = np.ones(stats.n_tasks) if scale is None else scale
-    facts |= {"coef_": found.coef * unit[:, None], "intercept_": found.intercept * unit}
-    return found.start, {"components_": {}} | facts
+    pieces = {name: piece * unit[:, None] for name, piece in found.components.items()}
+    facts |= {"coef_": found.coef * unit[:, None], "intercept_": found.intercept * unit, "components_": pieces}
+    return found.start, facts

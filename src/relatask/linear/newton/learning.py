@@ -1,4 +1,4 @@
-"""Relations that learn something from W under any loss: Newton's method on the convex surrogate, stage after stage."""
+"""Relations that are not convex, under any loss: those that learn from W stage after stage, smooth ones by descent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from relatask.linear.newton.driver import newton
 from relatask.linear.newton.local import DataTerm, Point
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
-from relatask.relations import Alternating, Relation, parts, surrogate
+from relatask.linear.solvers.smooth import descend
+from relatask.relations import Alternating, Quadratic, Relation, Ridge, Smooth, Sum, parts, split, surrogate
 
 STAGES = 200
 INNER = 0.25
 """The convex problems are solved to this share of the tolerance."""
+FIRST, FIRST_STEPS, DESCENTS = 1e-2, 20, 10_000
+"""How far a start without what is not convex is followed, and iterations of a descent."""
 
 
 def learns(relation: Relation) -> bool:
@@ -64,3 +67,45 @@ def alternated(
         found, objective=value, residual=residual, n_iter=n_iter, solver="newton-alternation", certified=False
     )
     return replace(solution, relation=relation), point, inner
+
+
+def smoothed(
+    data: DataTerm,
+    relation: Relation,
+    *,
+    solver: str,
+    tol: float,
+    max_iter: int,
+    start: tuple[Array, Array, Start | None] | None = None,
+) -> tuple[Solution, Point, Start | None]:
+    """Find a stationary point of F(W, b) + R(W), b eliminated, R a sum of smooth and quadratic relations.
+
+    Begun at 0, near the solution without what is not convex, where the relations say, and at `start`; the lowest end is
+    returned. The residual is ||gradient|| / ||gradient at 0||.
+    """
+    nonconvex = [part for part in parts(relation) if isinstance(part, Smooth)]
+    quadratic = tuple(part for part in parts(relation) if isinstance(part, Quadratic))
+    convex: Relation = Sum(quadratic) if quadratic else Ridge(0.0)
+    precision, _ = split(convex, data.shape[0])
+    zero = data.zero()
+
+    def point_at(W: Array) -> Point:
+        return data.balanced(data.at(W, zero.b))
+
+    def evaluate(W: Array) -> tuple[float, Array]:
+        point = point_at(W)
+        value, gradient = point.value, data.slopes(point).W
+        if precision is not None:
+            pull = precision.apply(W)
+            value, gradient = value + 0.5 * float(np.vdot(W, pull)), gradient + pull
+        for part in nonconvex:
+            value, gradient = value + float(part.value(W)), gradient + part.gradient(W)
+        return value, gradient
+
+    bare = newton(data, convex, solver=solver, tol=FIRST, max_iter=min(FIRST_STEPS, max_iter))[0].W
+    begin = [zero.W, bare, *(place for part in nonconvex for place in part.starts(bare))]
+    if start is not None:
+        begin.append(start[0])
+    best, residual, n_iter = descend(evaluate, begin, tol=tol, max_iter=DESCENTS)
+    solution = Solution(best.W, best.value, residual, n_iter, "lbfgs", certified=False)
+    return solution, point_at(best.W), None

@@ -81,7 +81,8 @@ def per_class(relation: Relation, n_classes: int) -> Relation:
     for part in parts(relation):
         if isinstance(part, Alternating | Smooth):
             raise InputError(
-                f"{type(part).__name__} is not for several classes; use a convex relation, such as Pairwise."
+                f"{type(part).__name__} is not for several classes; use a convex relation, such as Pairwise, "
+                "or fit one class against the others."
             )
     found: list[Relation] = []
     for term in (term for part in parts(relation) for term in part.terms()):

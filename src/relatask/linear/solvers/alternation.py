@@ -23,6 +23,7 @@ from relatask.relations import (
     split,
     surrogate,
 )
+from relatask.relations.capped import WeightedSparse
 
 INNER = 0.25
 """The convex problems are solved to this share of the tolerance."""
@@ -175,11 +176,15 @@ def _solved(
 ) -> tuple[Solution, Start]:
     """Solve a convex problem: under one norm by accelerated gradients, where these get there soon."""
     _, terms = split(relation, problem.shape[0])
-    if len(terms) == 1 and isinstance(terms[0], Proximal) and not terms[0].vanishes:
-        found = solve(problem, relation, solver="fista", tol=tol, max_iter=min(FIRST, max_iter), start=start)
-        if found[0].residual <= tol:
-            return found
-    return solve(problem, relation, tol=tol, max_iter=max_iter, start=start)
+    if len(terms) != 1 or not isinstance(terms[0], Proximal) or terms[0].vanishes:
+        return solve(problem, relation, tol=tol, max_iter=max_iter, start=start)
+    free = isinstance(terms[0], WeightedSparse) and terms[0].free is not None
+    steps = max_iter if free else min(FIRST, max_iter)
+    first = solve(problem, relation, solver="fista", tol=tol, max_iter=steps, start=start)
+    if first[0].residual <= tol:
+        return first
+    second = solve(problem, relation, tol=tol, max_iter=min(FIRST, max_iter) if free else max_iter, start=start)
+    return min(first, second, key=lambda found: found[0].residual)
 
 
 def _carried(relation: Relation, learned: Relation | None) -> Relation:

@@ -113,10 +113,11 @@ def _stationary(
     """Solve under a relation that is not convex, by its kind."""
     if any(isinstance(part, Alternating) for part in parts(relation)):
         return alternate(problem, relation, solve, tol=tol, max_iter=max_iter, start=start)
+    W, alone = (None, False) if start is None else (start.W, start.alone)
     if not isinstance(relation, TaskRelationNetwork):
-        solution = smooth(problem, relation, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
+        solution = smooth(problem, relation, tol=tol, max_iter=max_iter, start=W, alone=alone)
         return solution, Start(solution.W)
-    solution = network(problem, relation, tol=tol, max_iter=max_iter, start=None if start is None else start.W)
+    solution = network(problem, relation, tol=tol, max_iter=max_iter, start=W, alone=alone)
     assert isinstance(solution.relation, TaskRelationNetwork)
     return solution, Start(np.asarray(solution.relation.W))
 

@@ -71,12 +71,19 @@ class Joint:
 
 
 def network(
-    problem: Problem, relation: TaskRelationNetwork, *, tol: float, max_iter: int, start: Array | None = None
+    problem: Problem,
+    relation: TaskRelationNetwork,
+    *,
+    tol: float,
+    max_iter: int,
+    start: Array | None = None,
+    alone: bool = False,
 ) -> Solution:
     """Find a stationary point of the joint objective in W and R.
 
     Begun at 0, at the solutions without relationships (the chain as it is, none, and a hundred times as strong) and at
-    the W of `start`; the lowest end is returned. The residual is the norm of the gradient in W and R over that at
+    the W of `start` (there `alone`, along a path); the lowest end is returned.
+    The residual is the norm of the gradient in W and R over that at
     W = 0, R = 0. Memory is t d^2, whatever the forms are held as.
 
     Returns
@@ -85,13 +92,15 @@ def network(
     """
     joint = Joint(problem, relation)
     chain, ridge = float(relation.chain), float(relation.ridge)
-    begin = [np.zeros(problem.shape)]
-    for factor in (1.0, 0.0, STIFF) if chain > 0 else (0.0,):
+    zero = np.zeros(problem.shape)
+    begin = [zero]
+    factors = (1.0, 0.0, STIFF) if chain > 0 else (0.0,)
+    for factor in () if alone and start is not None else factors:
         one = family([Chain(chain * factor, relation.order) + Ridge(ridge)], problem.shape[0])
         begin.append(direct(problem, one, tol=tol, max_iter=max_iter)[0][:, 0])
     if start is not None:
-        begin.append(start)
-    best, _, n_iter = descend(joint.reduced, begin, tol=tol, max_iter=max_iter)
+        begin = [start] if alone else [*begin, start]
+    best, _, n_iter = descend(joint.reduced, begin, tol=tol, max_iter=max_iter, zero=zero)
     W, R = best.W, joint.best(best.W)
     slope = float(np.sqrt(sum(np.sum(np.square(part)) for part in joint.gradient(W, R))))
     size = float(np.linalg.norm(problem.cross))

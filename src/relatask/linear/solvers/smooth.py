@@ -35,11 +35,20 @@ class Descent:
     trace: list[float] = field(default_factory=list)
 
 
-def smooth(problem: Problem, relation: Relation, *, tol: float, max_iter: int, start: Array | None = None) -> Solution:
+def smooth(
+    problem: Problem,
+    relation: Relation,
+    *,
+    tol: float,
+    max_iter: int,
+    start: Array | None = None,
+    alone: bool = False,
+) -> Solution:
     """Find a stationary point of F(W) + R(W), R a sum of smooth and quadratic relations.
 
-    Begun at 0, at the solution without what is not convex, where the relations say (`Smooth.starts`), and at `start`;
-    the lowest end is returned. Its residual is ||gradient|| / ||gradient at 0||; where that is 0, over the largest
+    Begun at 0, at the solution without what is not convex, where the relations say (`Smooth.starts`), and at `start`
+    (there `alone`, along a path); the lowest end is returned.
+    Its residual is ||gradient|| / ||gradient at 0||; where that is 0, over the largest
     gradient at a start. That no other point is lower is not certified.
     """
     nonconvex = [part for part in parts(relation) if isinstance(part, Smooth)]
@@ -57,9 +66,13 @@ def smooth(problem: Problem, relation: Relation, *, tol: float, max_iter: int, s
             gradient = gradient + part.gradient(W)
         return value, gradient
 
+    zero = np.zeros(problem.shape)
+    if alone and start is not None:
+        best, residual, n_iter = descend(evaluate, [start], tol=tol, max_iter=max_iter, zero=zero)
+        return Solution(best.W, best.value, residual, n_iter, "lbfgs", certified=False)
     convex = Sum(tuple(quadratic)) if quadratic else Ridge(0.0)
-    alone = direct(problem, family([convex], problem.shape[0]), tol=tol, max_iter=max_iter)[0][:, 0]
-    begin = [np.zeros(problem.shape), alone, *(point for part in nonconvex for point in part.starts(alone))]
+    bare = direct(problem, family([convex], problem.shape[0]), tol=tol, max_iter=max_iter)[0][:, 0]
+    begin = [zero, bare, *(point for part in nonconvex for point in part.starts(bare))]
     if start is not None:
         begin.append(start)
     best, residual, n_iter = descend(evaluate, begin, tol=tol, max_iter=max_iter)
@@ -67,7 +80,12 @@ def smooth(problem: Problem, relation: Relation, *, tol: float, max_iter: int, s
 
 
 def descend(
-    evaluate: Callable[[Array], tuple[float, Array]], starts: Sequence[Array], *, tol: float, max_iter: int
+    evaluate: Callable[[Array], tuple[float, Array]],
+    starts: Sequence[Array],
+    *,
+    tol: float,
+    max_iter: int,
+    zero: Array | None = None,
 ) -> tuple[Descent, float, int]:
     """Descend from every start to a relative gradient norm of `tol`.
 
@@ -77,6 +95,8 @@ def descend(
         W -> value and gradient.
     starts : sequence of (t, d) arrays
         The gradient at the first is the measure; where it is 0, the largest of the others.
+    zero : (t, d) array, optional
+        The measure instead of the first, where it is no start.
     tol : float
         Relative gradient norm.
     max_iter : int
@@ -88,7 +108,7 @@ def descend(
     residual : its relative gradient norm
     n_iter : iterations of all descents
     """
-    slopes = [float(np.linalg.norm(evaluate(W)[1])) for W in starts]
+    slopes = [float(np.linalg.norm(evaluate(W)[1])) for W in ([zero] if zero is not None else []) + list(starts)]
     size = slopes[0] or max(slopes) or 1.0
     ends = [_descent(evaluate, W, goal=0.5 * tol * size, max_iter=max_iter) for W in starts]
     lowest = min(end.value for end in ends)
