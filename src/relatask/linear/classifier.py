@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskEstimator):
     >>> model.predict_proba([[3.0]], tasks=["a"]).shape
     (1, 2)
     """
+
+    _takes_sparse: ClassVar[bool] = True
 
     classes_: NDArray
 
@@ -197,7 +199,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskEstimator):
         """Everything that fit learns, by attribute name."""
         X, tasks = reading.split_task_column(X, tasks, self.task_column)
         probe = reading.Probe()
-        X = reading.features(probe, X, reset=True)
+        X = reading.features(probe, X, reset=True, sparse_too=True)
         classes, encoded = encode_classes(y)
         layout, design = reading.design(X, encoded, tasks, sample_weight)
         design = replace(design, weights=class_weights(design, classes, self.class_weight))

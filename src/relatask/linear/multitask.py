@@ -70,8 +70,8 @@ class MultiTaskEstimator(BaseEstimator):
         Parameters
         ----------
         X : (n, d)
-            Features: array, or pandas or polars frame. No NaN, no infinity. Regressors take scipy's sparse matrices
-            and arrays too, and never make them dense.
+            Features: array, or pandas or polars frame. No NaN, no infinity. Or scipy's sparse matrices and
+            arrays, which are never made dense.
         y : (n,) or (n, t)
             Labels; NaN where one is missing. Two-dimensional y: a task a column.
         tasks : (n,), optional

@@ -143,6 +143,17 @@ class SparseRows:
         blocks = [self.block(place) for place in places.tolist()]
         return SparseRows.stacked(blocks, list(self.left[places]), list(self.right[places]), self.shape[1])
 
+    def weighted(self, factor: Array) -> SparseRows:
+        """The rows times (j, m) factors; one task's rows that serve j become those of each."""
+        k, m, _ = self.shape
+        if k < len(factor):
+            count = len(factor)
+            own = SparseRows.stacked([self.block(0)] * count, [self.left[0]] * count, [self.right[0]] * count, m)
+            return own.weighted(factor)
+        data = self.matrix.data * np.repeat(factor.ravel(), np.diff(self.matrix.indptr))
+        matrix = sparse.csr_array((data, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        return replace(self, matrix=matrix, left=self.left * factor[:, :, None])
+
     def with_row(self, step: Array, extra: int) -> SparseRows:
         """One more row a task, (k or more, d + extra), the other rows having zeros in the extra columns."""
         k, m, d = self.shape

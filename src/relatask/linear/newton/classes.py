@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax, xlogy
 
-from relatask.linear.forms import Array, Bucket, Forms
+from relatask.linear.forms import Array, Forms
 from relatask.linear.label_losses import EDGE
 from relatask.linear.losses import Multinomial
+from relatask.linear.newton.class_forms import class_bucket
 from relatask.linear.newton.local import Local, Point, Slopes
 from relatask.linear.newton.prepare import Prepared, Rows
+from relatask.linear.newton.products import back, forward
+from relatask.linear.newton.rows import merged
 
 BALANCE = 60
 BALANCED = 1e-14
@@ -61,7 +64,7 @@ class ClassTerm:
         for rows, hot, eta in zip(self.rows, self.hot, point.state, strict=True):
             p = softmax(eta, axis=2)
             v = rows.s[:, :, None] * (p - hot)
-            g[rows.tasks] = v.swapaxes(1, 2) @ rows.x
+            g[rows.tasks] = back(rows.x, v.swapaxes(1, 2))
             slope[rows.tasks] = v.sum(1)
             kept.append(p)
         return Slopes(g.reshape(self.shape), slope, kept)
@@ -80,25 +83,16 @@ class ClassTerm:
         """
         (t, n_classes), q = self.start.shape, self.features
         mixed, w = np.zeros((t, n_classes, q, n_classes)), np.zeros((t, n_classes, n_classes))
-        grams = np.zeros((t, n_classes, q, n_classes, q))
-        flat = 0.5 * (np.eye(n_classes) - 1 / n_classes)
+        curvatures = []
         for rows, p in zip(self.rows, slopes.rows, strict=True):
+            h = _curvature(p, damp) * rows.s[:, :, None, None]
+            curvatures.append(h)
             for a in range(n_classes):
-                for b in range(a, n_classes):
-                    h = (1 - damp) * p[:, :, a] * ((a == b) - p[:, :, b]) + damp * flat[a, b]
-                    weight = rows.s * h
-                    pair = (rows.x * weight[:, :, None]).swapaxes(1, 2) @ rows.x
-                    grams[rows.tasks, a, :, b] = pair
-                    grams[rows.tasks, b, :, a] = pair.swapaxes(1, 2)
-                    sums = (weight[:, None, :] @ rows.x)[:, 0]
-                    mixed[rows.tasks, a, :, b] = mixed[rows.tasks, b, :, a] = sums
-                    w[rows.tasks, a, b] = w[rows.tasks, b, a] = weight.sum(1)
-        size = n_classes * q
-        H: Array = grams.reshape(t, size, size)
-        M: Array = mixed.reshape(t, size, n_classes)
-        every = np.arange(t)
+                mixed[rows.tasks, a] = back(rows.x, h[:, :, a].swapaxes(1, 2)).swapaxes(1, 2)
+            w[rows.tasks] = h.sum(1)
+        M: Array = mixed.reshape(t, n_classes * q, n_classes)
         if self.mode == "none":
-            return Local(_forms(every, H), None, slopes.W, lambda D: np.zeros((t, n_classes)))
+            return Local(self._forms(curvatures, None, None), None, slopes.W, lambda D: np.zeros((t, n_classes)))
         loose = np.where(self.held, 0.0, 1.0)
         M, slope = M * loose[:, None, :], slopes.b * loose
         w = w * loose[:, :, None] * loose[:, None, :]
@@ -110,15 +104,15 @@ class ClassTerm:
                 step = -inverse @ (pull + np.einsum("td,tdc->c", D, M))
                 return np.repeat(step[None], t, axis=0)
 
-            return Local(_forms(every, H), None, slopes.W, together, (M, every_w, pull))
+            return Local(self._forms(curvatures, None, None), None, slopes.W, together, (M, every_w, pull))
         inverses = np.linalg.pinv(w, rcond=RANK, hermitian=True)
         followed = M @ inverses
-        H = H - followed @ M.swapaxes(1, 2)
 
         def own(D: Array) -> Array:
             return -np.einsum("tab,tb->ta", inverses, slope) - np.einsum("td,tdc->tc", D, followed)
 
-        return Local(_forms(every, H), None, slopes.W - np.einsum("tdc,tc->td", followed, slope), own)
+        forms = self._forms(curvatures, M, followed)
+        return Local(forms, None, slopes.W - np.einsum("tdc,tc->td", followed, slope), own)
 
     def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
         """Points along a direction."""
@@ -168,7 +162,7 @@ class ClassTerm:
             step = step + e[rows.tasks][:, None, :]
             after = p + p * (step - (p * step).sum(2, keepdims=True))
             v = rows.s[:, :, None] * (after - hot)
-            g[rows.tasks], slope[rows.tasks] = v.swapaxes(1, 2) @ rows.x, v.sum(1)
+            g[rows.tasks], slope[rows.tasks] = back(rows.x, v.swapaxes(1, 2)), v.sum(1)
             kept.append(after)
         return Slopes(g.reshape(self.shape), slope, kept)
 
@@ -202,9 +196,23 @@ class ClassTerm:
             step = np.where(rises[:, None], 0.5 * step, step)
         return None
 
+    def _forms(self, curvatures: Sequence[Array], mixed: Array | None, followed: Array | None) -> Forms:
+        """Forms under (k, m, C, C) curvatures of the rows, less followed mixed' of eliminated intercepts."""
+        buckets = [
+            class_bucket(
+                rows.tasks,
+                rows.x,
+                h,
+                None if mixed is None else mixed[rows.tasks],
+                None if followed is None else followed[rows.tasks],
+            )
+            for rows, h in zip(self.rows, curvatures, strict=True)
+        ]
+        return Forms(merged(buckets), *self.shape)
+
     def _predicted(self, W: Array) -> list[tuple[Rows, Array]]:
-        own = W.reshape(len(W), -1, self.features).swapaxes(1, 2)
-        return [(rows, rows.x @ own[rows.tasks]) for rows in self.rows]
+        own = W.reshape(len(W), -1, self.features)
+        return [(rows, forward(rows.x, own[rows.tasks])) for rows in self.rows]
 
     def _point(self, W: Array, b: Array, state: list[Array]) -> Point:
         losses = np.zeros(len(W))
@@ -241,5 +249,8 @@ def class_term(shape: Prepared, loss: Multinomial) -> ClassTerm:
     return ClassTerm(tuple(blocks), tuple(hots), mode, start, held, p)
 
 
-def _forms(tasks: NDArray[np.intp], grams: Array) -> Forms:
-    return Forms((Bucket(tasks, np.ones(len(tasks)), gram=grams),), len(tasks), grams.shape[1])
+def _curvature(p: Array, damp: float) -> Array:
+    """(k, m, C, C) between diag(p) - p p' and 1/2 (I - 1 1' / C), for p (k, m, C)."""
+    n_classes = p.shape[2]
+    own = np.eye(n_classes) * p[:, :, :, None] - p[:, :, :, None] * p[:, :, None, :]
+    return np.asarray((1 - damp) * own + damp * 0.5 * (np.eye(n_classes) - 1 / n_classes))

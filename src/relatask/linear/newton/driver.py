@@ -18,6 +18,7 @@ from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.certificate import relative_gap
+from relatask.linear.solvers.working_sets import sparse_penalty
 from relatask.relations import Relation
 
 INNER = 1e-5
@@ -37,6 +38,8 @@ GONE = 1e-9
 """An objective that still falls at this share of where it began falls for ever, but for rounding."""
 FALLING = 0.1
 """A task whose next step promises this share of its loss has none that is smallest: separable labels."""
+DEEP = 100.0
+"""Working sets take models whose least value is below 0 by this many times the objective at most."""
 
 
 def newton(
@@ -160,6 +163,7 @@ class _Norms:
     def __init__(self, data: DataTerm, part: Penalty, relation: Relation, solver: str) -> None:
         self.data, self.part, self.relation, self.solver = data, part, relation, solver
         self.kind = "admm" if solver == "auto" else solver
+        self.sparse = solver in ("auto", "working_sets") and sparse_penalty(relation) is not None
         self.bound, self.last, self.value = -np.inf, np.inf, np.inf
         # Norms keep W from running away.
         self.falling = 0.0
@@ -183,14 +187,7 @@ class _Norms:
         damp, inner_tol = now.damp, now.inner_tol
         while True:
             local = self.data.local(now.point, slopes, damp)
-            found, inner = solve(
-                local.problem(now.point),
-                self.relation,
-                solver=self.solver,
-                tol=inner_tol,
-                max_iter=NORM_ITERATIONS,
-                start=now.inner,
-            )
+            found, inner = self._solved(now, local, inner_tol)
             self.kind = found.solver
             D, ends = found.W - now.point.W, self.part.solved(found)
             if damp == 0:
@@ -207,6 +204,23 @@ class _Norms:
                 damp = 1.0
             else:
                 return None
+
+    def _solved(self, now: Progress, local: Local, tol: float) -> tuple[Solution, Start]:
+        """The squared problem of a step.
+
+        Working sets need one that is bounded without the relation, as a squared loss is: its constant is raised so
+        that its least value is 0 or more. Where that is too far below, they are not for it.
+        """
+        problem, solver = local.problem(now.point), self.solver
+        start = None if now.inner is None else replace(now.inner, W=now.point.W)
+        if self.sparse and local.least < 0:
+            size = abs(now.value) - local.least
+            if size <= DEEP * abs(now.value):
+                problem = replace(problem, constant=problem.constant - local.least)
+                tol *= abs(now.value) / size
+            else:
+                solver = "admm"
+        return solve(problem, self.relation, solver=solver, tol=tol, max_iter=NORM_ITERATIONS, start=start)
 
     def _second(self, point: Point, slopes: Slopes, local: Local, inner: Start, D: Array) -> None:
         """A bound from slopes as the model has them after the step, where its duals are met exactly if they are known.

@@ -59,6 +59,7 @@ class Local:
     follow : D (t, d) -> e (t, q), the step of the intercepts.
     common : second derivatives in W and in intercepts that all tasks have in common (t, d, q), in these
         twice (q, q), and the gradient in them (q,), where more than one is and `forms` hold them fixed; else None.
+    least : a lower bound of the model, each row at its best; -inf where a row has a slope but no curvature.
     """
 
     forms: Forms
@@ -66,6 +67,7 @@ class Local:
     gradient: Array
     follow: Callable[[Array], Array]
     common: tuple[Array, Array, Array] | None = None
+    least: float = -np.inf
 
     def step_problem(self, pull: Array) -> Problem:
         """The problem of the step D, where a quadratic relation has the gradient `pull` (t, d)."""

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.forms import Array
 from relatask.linear.losses import ByTask, Huber, Loss
 from relatask.linear.moments import column_moments
 from relatask.linear.newton.local import Intercepts
+from relatask.linear.newton.products import X as RowsOfTasks
+from relatask.linear.newton.products import some
 from relatask.linear.newton.rows import Block, RowTerm
+from relatask.linear.newton.sparse_prepare import FLAT, placed, stacked
+from relatask.linear.sparse_rows import SparseRows
+from relatask.linear.sparse_statistics import sparse_column_moments
 from relatask.notices import InputError
 
 GROWTH = 1.3
 """Tasks of one block have at most this many times as many rows as its smallest."""
 WIDE, NARROWER = 10.0, 8.0
 """A Huber loss this much narrower than the labels' spread is approached by steps of the second."""
-FLAT = 1e-13
-"""A spread below this share of a column's mean is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +33,13 @@ class Rows:
     """Tasks of about one length: x (k or 1, m, p), labels (k, m) and weights (k, m), 0 where there is no label."""
 
     tasks: NDArray[np.intp]
-    x: Array
+    x: RowsOfTasks
     y: Array
     s: Array
 
     def some(self, keep: NDArray[np.bool_]) -> Rows:
         """The rows of some of the tasks."""
-        return Rows(self.tasks[keep], self.x if len(self.x) == 1 else self.x[keep], self.y[keep], self.s[keep])
+        return Rows(self.tasks[keep], some(self.x, keep), self.y[keep], self.s[keep])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +82,7 @@ class Prepared:
 
 
 def prepared(
-    X: NDArray,
+    X: Any,
     y: Array,
     codes: NDArray[np.integer] | None,
     n_tasks: int,
@@ -88,14 +93,17 @@ def prepared(
 ) -> Prepared:
     """Scale, centre and sort the rows once."""
     y = np.asarray(y, dtype=np.float64)
+    thin = sparse.issparse(X)
+    X = sparse.csr_array(X) if thin else np.asarray(X, np.float64)
     if codes is None:
         s = np.where(np.isnan(y), 0.0, 1.0 if weights is None else weights if weights.ndim == 2 else weights[:, None])
         known = np.where(np.isnan(y), 0.0, y)
-        rows, row_weight = [Rows(np.arange(n_tasks), np.asarray(X, np.float64)[None], known.T, s.T)], s.max(1)
+        x = stacked(X, [np.arange(len(y))], len(y)) if thin else X[None]
+        rows, row_weight = [Rows(np.arange(n_tasks), x, known.T, s.T)], s.max(1)
     else:
         row_weight = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
         rows = _sorted(X, y, codes, n_tasks, row_weight)
-    center, spread = column_moments(np.asarray(X, np.float64), row_weight)
+    center, spread = (sparse_column_moments if thin else column_moments)(X, row_weight)
     spread = np.where(spread > FLAT * np.abs(center), spread, 0.0)
     scale = np.where(spread > 0, spread, 1.0) if standardize else np.ones(len(spread))
     weight = np.zeros(n_tasks)
@@ -167,7 +175,7 @@ def widened(loss: Loss | ByTask, shape: Prepared) -> list[ByTask]:
     return found
 
 
-def _sorted(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, s: Array) -> list[Rows]:
+def _sorted(X: Any, y: Array, codes: NDArray[np.integer], n_tasks: int, s: Array) -> list[Rows]:
     """Rows in the order of their tasks, tasks of about one length side by side."""
     order = np.argsort(codes.astype(np.min_scalar_type(max(n_tasks - 1, 0))), kind="stable")
     count = np.bincount(codes, minlength=n_tasks)
@@ -186,14 +194,26 @@ def _sorted(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, s: A
         mine = level[sorted_codes] == one
         place = slot[sorted_codes[mine]] * m + rank[mine]
         source = order[mine]
-        x, labels, weight = np.zeros((len(tasks) * m, X.shape[1])), np.zeros(len(tasks) * m), np.zeros(len(tasks) * m)
-        x[place], labels[place], weight[place] = X.take(source, 0), y.take(source), s.take(source)
-        found.append(Rows(tasks, x.reshape(-1, m, X.shape[1]), labels.reshape(-1, m), weight.reshape(-1, m)))
+        labels, weight = np.zeros(len(tasks) * m), np.zeros(len(tasks) * m)
+        labels[place], weight[place] = y.take(source), s.take(source)
+        x: RowsOfTasks
+        if sparse.issparse(X):
+            x = stacked(X, [order[first[k] : first[k] + count[k]] for k in tasks.tolist()], m)
+        else:
+            written = np.zeros((len(tasks) * m, X.shape[1]))
+            written[place] = X.take(source, 0)
+            x = written.reshape(-1, m, X.shape[1])
+        found.append(Rows(tasks, x, labels.reshape(-1, m), weight.reshape(-1, m)))
     return found
 
 
 def _placed(block: Rows, scale: Array, origin: Array, own: bool, tied: bool) -> Rows:
     """A block's rows scaled and measured from the origin: each task's own mean (written into `origin`) if `own`."""
+    if isinstance(block.x, SparseRows):
+        here = origin[block.tasks]
+        thin = placed(block.x, block.s, scale, here, own, tied)
+        origin[block.tasks] = here
+        return Rows(block.tasks, thin, block.y, block.s)
     x = block.x / scale
     if own:
         total = block.s.sum(1)

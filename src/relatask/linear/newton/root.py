@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ from scipy.optimize import brentq
 from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, eliminated
 from relatask.linear.newton.prepare import Prepared, Rows
+from relatask.linear.newton.products import grams
+from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sparse_rows import SparseRows
 from relatask.linear.statistics import THIN
 
 FLOOR = 1e-3
@@ -101,17 +104,31 @@ class RootTerm:
                 buckets.append(Bucket(k, share[k], gram=gram))
                 continue
             assert labels is not None
+            if isinstance(bucket, SparseBucket):
+                buckets.append(self._sparse_bucket(bucket, labels, lift, point, rho, cut))
+                continue
             rows = np.concatenate([bucket.base, lift[:, None, :]], axis=1)
             residual = (bucket.base @ point.W[k][:, :, None])[:, :, 0] - labels
             residual = np.append(residual, (np.sqrt(self.weight) * state.mean)[k][:, None], axis=1)
-            # (I - beta r r')^2 = I - cut r r'
-            beta = (1 - np.sqrt(np.maximum(1 - cut[k] * np.square(state.norm[k]), 0.0))) / np.square(rho[k])
-            along = beta[:, None] * (residual[:, None, :] @ rows)[:, 0]
+            along = _beta(cut[k], state.norm[k], rho[k])[:, None] * (residual[:, None, :] @ rows)[:, 0]
             buckets.append(Bucket(k, share[k], rows=rows - residual[:, :, None] * along[:, None, :]))
         mixed = share[:, None] * (self.weight[:, None] * self.mean_x - (cut * own)[:, None] * state.pull)
         w = share * np.maximum(self.weight - cut * np.square(own), 0.0)
         forms = Forms(tuple(buckets), *self.shape)
         return eliminated(self.intercepts, forms, slopes.W, slopes.b[:, 0], mixed, w)
+
+    def _sparse_bucket(
+        self, bucket: SparseBucket, labels: Array, lift: Array, point: Point, rho: Array, cut: Array
+    ) -> SparseBucket:
+        """The same with sparse rows, what is taken off along the residuals a part of rank one."""
+        state, k = point.state, bucket.tasks
+        residual = bucket.sparse_rows.times(point.W[k][:, None, :])[:, 0] - labels
+        residual = np.append(residual, (np.sqrt(self.weight) * state.mean)[k][:, None], axis=1)
+        rows = bucket.sparse_rows.with_row(lift, 0)
+        along = _beta(cut[k], state.norm[k], rho[k])[:, None] * rows.back(residual[:, None, :])[:, 0]
+        left = np.concatenate([rows.left, -residual[:, :, None]], axis=2)
+        right = np.concatenate([rows.right, along[:, None, :]], axis=1)
+        return SparseBucket(k, self.factor[k] / rho[k], held=replace(rows, left=left, right=right))
 
     def extrapolated(self, point: Point, slopes: Slopes, D: Array, e: Array) -> Slopes:
         """The slopes that the quadratic model has after a step."""
@@ -189,6 +206,8 @@ def _centred(rows: Rows, mean_x: Array, mean_y: Array, cross: Array, yy: Array) 
     total = rows.s.sum(1)
     share = rows.s / np.where(total > 0, total, 1.0)[:, None]
     mean_y[k] = np.einsum("km,km->k", share, rows.y)
+    if isinstance(rows.x, SparseRows):
+        return _sparse_centred(rows, rows.x, share, mean_x, mean_y, cross, yy)
     shared = len(rows.x) == 1
     mean_x[k] = share @ rows.x[0] if shared else (share[:, None, :] @ rows.x)[:, 0, :]
     root = np.sqrt(rows.s)
@@ -202,3 +221,26 @@ def _centred(rows: Rows, mean_x: Array, mean_y: Array, cross: Array, yy: Array) 
         held[i] = x if thin else x.T @ x
     one = np.ones(len(k))
     return (Bucket(k, one, rows=held), y) if thin else (Bucket(k, one, gram=held), None)
+
+
+def _sparse_centred(
+    rows: Rows, x: SparseRows, share: Array, mean_x: Array, mean_y: Array, cross: Array, yy: Array
+) -> tuple[Bucket, Array | None]:
+    """The same of sparse rows."""
+    k, (_, m, p) = rows.tasks, x.shape
+    mean_x[k] = x.back(share[:, None, :])[:, 0]
+    # Each row has its 1 in `left`: the mean goes to the right of it.
+    held = x.weighted(np.sqrt(rows.s))
+    held = replace(held, right=held.right - mean_x[k][:, None, :])
+    y = np.sqrt(rows.s) * (rows.y - mean_y[k][:, None])
+    yy[k] = np.einsum("km,km->k", y, y)
+    cross[k] = held.back(y[:, None, :])[:, 0]
+    one = np.ones(len(k))
+    if p > THIN and m < p / 2:
+        return SparseBucket(k, one, held=held), y
+    return Bucket(k, one, gram=grams(held, np.ones(y.shape))), None
+
+
+def _beta(cut: Array, norm: Array, rho: Array) -> Array:
+    """The beta at which (I - beta r r')^2 = I - cut r r'."""
+    return np.asarray((1 - np.sqrt(np.maximum(1 - cut * np.square(norm), 0.0))) / np.square(rho))

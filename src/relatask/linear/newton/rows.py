@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from relatask.linear.forms import ROUNDING, Array, Bucket, Forms
 from relatask.linear.losses import Loss
 from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, eliminated
+from relatask.linear.newton.products import X, grams
+from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sparse_rows import SparseRows
 from relatask.linear.statistics import THIN
 
-AT_ONCE = 1 << 20
-"""Numbers held at once while Grams are formed."""
 BALANCE = 60
 """Steps of a one-dimensional search at most."""
 BALANCED = 1e-14
@@ -28,14 +29,14 @@ class Block:
     Attributes
     ----------
     tasks : (k,) positions.
-    x : (k, m, d), or (1, m, d) where the tasks share their rows.
+    x : (k, m, d), or (1, m, d) where the tasks share their rows; dense, or SparseRows.
     y : (k, m), any label where there is none.
     s : (k, m) weights times c_k, 0 where there is no label.
     loss : Loss.
     """
 
     tasks: NDArray[np.intp]
-    x: Array
+    x: X
     y: Array
     s: Array
     loss: Loss
@@ -43,29 +44,20 @@ class Block:
     @property
     def shared(self) -> bool:
         """Whether the tasks share their rows."""
-        return len(self.x) == 1
+        return self.x.shape[0] == 1
 
     def predict(self, W: Array) -> Array:
         """(k, m) x_i w_k for W (t, d)."""
         own = W[self.tasks]
+        if isinstance(self.x, SparseRows):
+            return self.x.times(own[:, None, :])[:, 0]
         return own @ self.x[0].T if self.shared else (self.x @ own[:, :, None])[:, :, 0]
 
     def sums(self, v: Array) -> Array:
         """(k, d) sum_i v_i x_i for v (k, m)."""
+        if isinstance(self.x, SparseRows):
+            return self.x.back(v[:, None, :])[:, 0]
         return v @ self.x[0] if self.shared else (v[:, None, :] @ self.x)[:, 0, :]
-
-    def grams(self, a: Array) -> Array:
-        """(k, d, d) sum_i a_i x_i x_i' for a (k, m) >= 0."""
-        _, m, d = self.x.shape
-        out = np.zeros((len(a), d, d))
-        step, length = max(AT_ONCE // max(m * d, 1), 1), max(AT_ONCE // d, 1)
-        for start in range(0, len(a), step):
-            part = slice(start, start + step)
-            for first in range(0, m, length):
-                some = slice(first, first + length)
-                x = self.x[:, some] if self.shared else self.x[part, some]
-                out[part] += (x * a[part, some, None]).swapaxes(1, 2) @ x
-        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +102,15 @@ class RowTerm:
         """The quadratic model: working weights s times the curvature, between the loss's own and its majorant's."""
         t, d = self.shape
         mixed, w, weights = np.zeros((t, d)), np.zeros(t), []
-        for block, eta in zip(self.blocks, point.state, strict=True):
+        least = point.value
+        for block, eta, u in zip(self.blocks, point.state, slopes.rows, strict=True):
             h = block.loss.curvature(eta, block.y) if damp < 1 else 0.0
             if damp > 0:
                 h = (1 - damp) * h + damp * block.loss.majorant(eta, block.y)
             a = block.s * h
+            pull = np.where(block.s > 0, np.square(u), 0.0)
+            with np.errstate(divide="ignore", over="ignore"):
+                least -= 0.5 * float(np.sum(block.s * np.divide(pull, h, out=np.zeros_like(pull), where=pull > 0)))
             mixed[block.tasks] = block.sums(a)
             w[block.tasks] = a.sum(1)
             weights.append(a)
@@ -123,7 +119,8 @@ class RowTerm:
             _bucket(block, a, mixed[block.tasks], inverse[block.tasks])
             for block, a in zip(self.blocks, weights, strict=True)
         ]
-        return eliminated(self.intercepts, Forms(_merged(buckets), t, d), slopes.W, slopes.b[:, 0], mixed, w)
+        found = eliminated(self.intercepts, Forms(merged(buckets), t, d), slopes.W, slopes.b[:, 0], mixed, w)
+        return replace(found, least=least)
 
     def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
         """Points along a direction."""
@@ -219,11 +216,17 @@ def _bucket(block: Block, a: Array, mixed: Array, inverse: Array) -> Bucket:
     """Forms sum_i a_i (x_i - mean)(x_i - mean)', the mean 0 where `inverse` is; few rows are kept as rows."""
     _, m, d = block.x.shape
     one = np.ones(len(a))
-    if d > THIN and m < d / 2:
+    thin = d > THIN and m < d / 2
+    if thin and isinstance(block.x, SparseRows):
+        # Each row has its 1 in `left`: the mean goes to the right of it.
+        held = block.x.weighted(np.sqrt(a))
+        held = replace(held, right=held.right - (mixed * inverse[:, None])[:, None, :])
+        return SparseBucket(block.tasks, one, held=held)
+    if thin and not isinstance(block.x, SparseRows):
         return Bucket(
             block.tasks, one, rows=(block.x - (mixed * inverse[:, None])[:, None, :]) * np.sqrt(a)[:, :, None]
         )
-    gram = block.grams(a)
+    gram = grams(block.x, a)
     whole = np.einsum("kdd->kd", gram).copy()
     gram -= mixed[:, :, None] * (mixed * inverse[:, None])[:, None, :]
     varies = np.einsum("kdd->kd", gram) > ROUNDING * whole
@@ -232,7 +235,7 @@ def _bucket(block: Block, a: Array, mixed: Array, inverse: Array) -> Bucket:
     return Bucket(block.tasks, one, gram=gram)
 
 
-def _merged(buckets: list[Bucket]) -> tuple[Bucket, ...]:
+def merged(buckets: list[Bucket]) -> tuple[Bucket, ...]:
     """One bucket of all Grams, in the order of tasks, and the buckets of rows."""
     grams = [bucket for bucket in buckets if bucket.gram is not None]
     thin = [bucket for bucket in buckets if bucket.gram is None]
