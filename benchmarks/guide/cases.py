@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.guide import menu
 from relatask.data import Dataset, TableEncoder, load
+from relatask.relations import Relation
 from relatask.study import Splits, splits
 
 
@@ -45,13 +46,15 @@ class Case:
 WITHIN, ALONE, MEAN_R2 = "explained_variance_within", "rmse", "r2_mean_of_tasks"
 
 
+def covariance() -> dict[str, Relation]:
+    """The one of the learned relations that runs everywhere; the slower ones run on seven of the comparisons."""
+    return {"LearnedCovariance": menu.learned(2)["LearnedCovariance"]}
+
+
 def school() -> Case:
-    """139 schools; what describes a school is constant within it."""
+    """139 schools."""
     data = load("school")
-    constant = [j for j, name in enumerate(data.features) if name.startswith(("school_gender", "denomination"))]
-    first = np.unique(data.tasks, return_index=True)[1]
-    described = {label: [1.0, *data.X[i, constant]] for label, i in zip(data.task_names, first, strict=True)}
-    relations = menu.quick() | menu.learned(data.n_tasks) | menu.described(described)
+    relations = menu.quick() | menu.learned(data.n_tasks)
     models = menu.models(relations, columns=False) | menu.tied({"Pairwise": relations["Pairwise"]})
     how = "5 random splits of 75/25 within each school"
     return Case("school", "School", how, data.X, data.y, data.tasks, splits.random(0.25, 5), WITHIN, models)
@@ -65,8 +68,7 @@ def parkinsons(name: str) -> Case:
     standard = (age - age[first].mean()) / age[first].std()
     described = {label: [1.0, standard[i], sex[i]] for label, i in zip(data.task_names, first, strict=True)}
     relations = menu.quick() | menu.described(described)
-    if name == "parkinsons-later":
-        relations |= menu.learned(data.n_tasks)
+    relations |= menu.learned(data.n_tasks) if name == "parkinsons-later" else covariance()
     models = menu.models(relations, columns=False)
     models |= menu.tied({"Pairwise": relations["Pairwise"], "HierarchicalPrior": relations["HierarchicalPrior"]})
     days = data.X[:, data.features.index("test_time")]
@@ -97,7 +99,7 @@ def student(name: str) -> Case:
         rows = np.flatnonzero(data.tasks == "portuguese")
         tasks, title, way = schools[rows], "Student, two schools (Portuguese)", splits.random(0.25, 10)
         how, relations = "10 random splits of 75/25 within each school", menu.quick()
-        relations["LearnedCovariance"] = menu.learned(2)["LearnedCovariance"]
+        relations |= covariance()
     else:
         rows = np.arange(len(data.y))
         tasks = np.array([f"{s} {p}" for s, p in zip(data.tasks, schools, strict=True)])
@@ -108,7 +110,7 @@ def student(name: str) -> Case:
         tree = [["math GP", "math MS"], ["portuguese GP", "portuguese MS"]]
         title, way = "Student, two subjects in two schools", splits.group(same, 5)
         how = "5 folds; a student of both subjects is on one side"
-        relations = menu.quick() | menu.learned(4) | menu.treed(tree)
+        relations = menu.quick() | covariance() | menu.treed(tree)
     X, y = table.select(features).take(rows), data.y[rows]
     return Case(name, title, how, X, y, tasks, way, WITHIN, menu.models(relations, columns=False), TableEncoder())
 
@@ -145,7 +147,7 @@ def beijing_pollutants() -> Case:
     data = load("beijing_air", station="Dongsi")
     keep = np.arange(len(data.y)) % 6 == 0
     X, hours = weather(data, keep)
-    relations = menu.quick() | menu.learned(6)
+    relations = menu.quick() | covariance()
     how = "7 splits in time, as above; every sixth hour; missing labels as they are"
     return Case(
         "beijing-pollutants",
@@ -186,8 +188,6 @@ def sarcos() -> Case:
 
 
 MULAN = ("andro", "atp1d", "edm", "enb", "jura", "oes97", "rf1", "sf1", "wq")
-WIDE = ("andro", "atp1d", "oes97")
-"""About as many columns as training rows: the quick relations and the learned covariance only (as for two tasks)."""
 
 
 def mulan(name: str) -> Case:
@@ -195,10 +195,7 @@ def mulan(name: str) -> Case:
     data = load(name)
     short = name.removeprefix("mulan/")
     relations = menu.quick()
-    if short in WIDE or data.n_tasks == 2:
-        relations["LearnedCovariance"] = menu.learned(data.n_tasks)["LearnedCovariance"]
-    else:
-        relations |= menu.learned(data.n_tasks)
+    relations |= menu.learned(data.n_tasks) if short in ("rf1", "sf1", "wq") else covariance()
     if short == "jura":
         relations |= menu.rest()
     if short == "rf1":

@@ -12,7 +12,8 @@ import pytest
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.linear.design import Design
-from relatask.relations import Chain, Graph, Pairwise, Relation, Ridge, Sparse, TraceNorm
+from relatask.linear.solvers.family import Family
+from relatask.relations import Chain, Diagonal, Graph, Pairwise, Relation, Ridge, Sparse, TraceNorm
 
 RELATIONS = [Ridge(0.1), Pairwise(0.1), Chain(0.1), Graph([(0, 1), (1, 2), (2, 0)], 0.1), TraceNorm(0.1)]
 
@@ -168,3 +169,23 @@ def test_columns_do_not_copy_the_data_whole(holes: bool) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1.2 * (X.nbytes + Y.nbytes)
+
+
+class Asked(Diagonal):
+    """A precision that counts the columns that it is applied to."""
+
+    columns = 0
+
+    def apply(self, W: np.ndarray) -> np.ndarray:
+        Asked.columns += W.shape[1]
+        return super().apply(W)
+
+
+def test_precisions_of_a_path_are_applied_to_their_own_columns_only() -> None:
+    rng = np.random.default_rng(0)
+    units = [Asked(row) for row in rng.uniform(1.0, 2.0, size=(6, 3))]
+    W = rng.normal(size=(3, 6, 2))
+    Asked.columns = 0
+    found = Family(tuple(units), np.eye(6)).apply(W)
+    assert Asked.columns == 6 * 2  # not 6 * 6 * 2
+    assert np.allclose(found, np.stack([units[s].apply(W[:, s]) for s in range(6)], axis=1), rtol=1e-14)

@@ -36,10 +36,12 @@ class Family:
 
     def apply(self, W: Array) -> Array:
         """P_s W[:, s] for every s; W is (t, s, d)."""
-        flat = W.reshape(len(W), -1)
         out = np.zeros_like(W)
         for unit, strength in zip(self.units, self.strengths, strict=True):
-            out += unit.apply(flat).reshape(W.shape) * strength[:, None]
+            # Where the members are no multiples of each other each has a unit of its own: no other is asked about it.
+            used: slice | NDArray[np.intp] = slice(None) if strength.all() else np.flatnonzero(strength)
+            part = W[:, used]
+            out[:, used] += unit.apply(part.reshape(len(W), -1)).reshape(part.shape) * strength[used, None]
         return out
 
     def diagonal(self) -> Array:
