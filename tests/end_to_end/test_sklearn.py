@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from relatask.linear import MultiTaskRegressor, PooledRegressor
+from relatask.linear import MultiTaskClassifier, MultiTaskRegressor, PooledRegressor
 from relatask.relations import Chain, Pairwise, Ridge, SharedSparsity, Sparse, TraceNorm
 
 MODELS = [
@@ -33,6 +33,9 @@ MODELS = [
     PooledRegressor(),
     PooledRegressor("auto", intercept="free"),
     PooledRegressor(0.5, intercept="none", standardize=False),
+    MultiTaskClassifier(Ridge(0.1), tol=1e-8),
+    MultiTaskClassifier(TraceNorm(0.05), tol=1e-11),
+    MultiTaskClassifier(Pairwise(0.1) + Ridge(0.1), tol=1e-8),
 ]
 
 
