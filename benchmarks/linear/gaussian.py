@@ -35,12 +35,15 @@ def report() -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for t, d, n in CASES:
-            X, y, codes = data(t, d, n)
             for relation in RELATIONS:
-                models = {solver: MultiTaskRegressor(relation, solver=solver) for solver in SOLVERS}
-                seconds = best_seconds({s: (lambda m=m: m.fit(X, y, codes)) for s, m in models.items()}, rounds=4)
-                assert all(model.residual_ <= 1e-6 for model in models.values())
-                cells = " | ".join(f"{1e3 * seconds[s]:.1f} ({m.n_iter_})" for s, m in models.items())
-                name = f"{type(relation).__name__}({relation.strength})"
-                ratio = seconds["auto"] / min(seconds["admm"], seconds["fista"])
-                yield f"| t={t} d={d} n={n} | {name} | {cells} | {ratio:.2f} |"
+                yield _row(t, d, n, relation)
+
+
+def _row(t: int, d: int, n: int, relation: Relation) -> str:
+    X, y, codes = data(t, d, n)
+    models = {solver: MultiTaskRegressor(relation, solver=solver) for solver in SOLVERS}
+    seconds = best_seconds({s: (lambda m=m: m.fit(X, y, codes)) for s, m in models.items()}, rounds=4)
+    assert all(model.residual_ <= 1e-6 for model in models.values())
+    cells = " | ".join(f"{1e3 * seconds[s]:.1f} ({m.n_iter_})" for s, m in models.items())
+    ratio = seconds["auto"] / min(seconds["admm"], seconds["fista"])
+    return f"| t={t} d={d} n={n} | {type(relation).__name__}({relation.strength}) | {cells} | {ratio:.2f} |"
