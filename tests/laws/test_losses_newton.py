@@ -170,6 +170,13 @@ def test_counts_in_the_millions_and_outliers_far_away(mode: str) -> None:
         assert found.solution.residual <= 1e-6
 
 
+def test_the_bound_is_tight_where_rounding_ends_damped_steps() -> None:
+    rng = np.random.default_rng(14)
+    X, tasks = 3 * rng.normal(size=(90, 2)), np.repeat([0, 1, 2], 30)
+    y = X[:, 0] + 1e4 * np.sign(rng.normal(size=90))
+    assert solve_loss(X, y, tasks, Huber(0.1), Sparse(0.01), n_tasks=3).solution.residual <= 1e-6
+
+
 def test_constant_labels_and_empty_tasks() -> None:
     rng = np.random.default_rng(2)
     X, tasks = rng.normal(size=(40, 3)), np.repeat([0, 2], 20)  # task 1 has no rows

@@ -92,6 +92,8 @@ def newton(
         after = one.step(now, slopes)
         n_iter += 1
         if after is None:
+            residual, _, now = one.residual(now)  # the bound may have risen at the end
+            best = (residual, now) if residual <= best[0] else best
             break
         now = after
     residual, now = best
@@ -203,7 +205,14 @@ class _Norms:
             elif damp < 1.0:
                 damp = 1.0
             else:
+                self._last(now, slopes)
                 return None
+
+    def _last(self, now: Progress, slopes: Slopes) -> None:
+        """A bound from a step that is not damped, where rounding hides what steps gain: damped ones bound loosely."""
+        local = self.data.local(now.point, slopes, 0.0)
+        found, inner = self._solved(now, local, TIGHT)
+        self._second(now.point, slopes, local, inner, found.W - now.point.W)
 
     def _solved(self, now: Progress, local: Local, tol: float) -> tuple[Solution, Start]:
         """The squared problem of a step.
