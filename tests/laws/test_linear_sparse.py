@@ -208,7 +208,7 @@ def test_what_is_stored_must_be_finite(bad: float) -> None:
     ids=["pairwise", "tied", "chain", "norm", "rows", "entries", "pooled", "auto"],
 )
 def test_nothing_is_made_dense(model: Any) -> None:
-    t, n, d = 2, 90, 16_000
+    t, n, d = 2, 120, 16_000
     rng = np.random.default_rng(0)
     S = sparse.random_array((t * n, d), density=1e-2, format="csr", rng=rng)
     tasks = np.repeat(np.arange(t), n)

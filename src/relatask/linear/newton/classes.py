@@ -252,5 +252,6 @@ def class_term(shape: Prepared, loss: Multinomial) -> ClassTerm:
 def _curvature(p: Array, damp: float) -> Array:
     """(k, m, C, C) between diag(p) - p p' and 1/2 (I - 1 1' / C), for p (k, m, C)."""
     n_classes = p.shape[2]
-    own = np.eye(n_classes) * p[:, :, :, None] - p[:, :, :, None] * p[:, :, None, :]
+    # Not p - p p: of a chance near 1 that leaves rounding only.
+    own = p[:, :, :, None] * (np.eye(n_classes) - p[:, :, None, :])
     return np.asarray((1 - damp) * own + damp * 0.5 * (np.eye(n_classes) - 1 / n_classes))
