@@ -55,13 +55,14 @@ def overview(_: str) -> str:
         worse = [_name(row["method"]) for row in relations if row["verdict"] == "worse"]
         beyond = [_name(row["method"]) for row in relations if row["beyond_verdict"] == "better"]
         prior = found["HierarchicalPrior"]["verdict"]
+        grouped = _grouped(told["case"])
         rows.append(
             [
                 told["title"],
                 f"{told['tasks']} x {told['train']}, {told['features']}",
-                found[told["pooled"]]["verdict"],
+                found[told["pooled"]]["verdict"] if grouped else "no sense",
                 _count(better, relations),
-                _count(beyond, relations),
+                _count(beyond, relations) if grouped else "",
                 _count(worse, relations),
                 prior,
             ]
@@ -76,14 +77,15 @@ def relations(_: str) -> str:
     rows = []
     for method in dict.fromkeys(row["method"] for row in every):
         ours = [row for row in every if row["method"] == method]
+        seconds = sorted(float(row["seconds"]) for row in ours)
         cells = [str(len(ours))]
         for verdict in ("verdict", "beyond_verdict"):
-            judged = [row for row in ours if not (verdict == "beyond_verdict" and row["pooled"] == method)]
-            cells += [str(sum(row[verdict] == word for row in judged)) for word in ("better", "worse")]
-        slowest = max(float(row["seconds"]) for row in ours)
-        rows.append([_name(method), *cells, f"{sorted(float(row['seconds']) for row in ours)[len(ours) // 2]:.2g}"])
-        rows[-1][-1] += f" ({slowest:.2g})"
-    head = ["method", "comparisons", "better than single", "worse", "better than pooling", "worse"]
+            if verdict == "beyond_verdict":
+                ours = [row for row in ours if _grouped(row["case"]) and row["pooled"] != method]
+                cells.append(str(len(ours)))
+            cells += [str(sum(row[verdict] == word for row in ours)) for word in ("better", "worse")]
+        rows.append([_name(method), *cells, f"{seconds[len(seconds) // 2]:.2g} ({seconds[-1]:.2g})"])
+    head = ["method", "comparisons", "better than single", "worse", "of groups", "better than pooling", "worse"]
     return _table([*head, "seconds, median (most)"], rows)
 
 
@@ -93,20 +95,22 @@ def case(name: str) -> str:
     told = next(row for row in read(TABLES / "sets.csv") if row["case"] == name)
     metric = found[0]["metric"]
     up = -1 if metric == "rmse" else 1
+    grouped = _grouped(name)
     rows = []
     for row in sorted(found, key=lambda row: -up * float(row["mean"])):
         single = row["method"] == row["single"]
         tasks = f"{row['helped']} / {row['hurt']}"
         cells = ["the best single", "", ""] if single else [_gain(row, "gain", "low", "high"), row["verdict"], tasks]
         pooled = row["method"] == row["pooled"]
-        beyond = [] if pooled else [_gain(row, "beyond", "beyond_low", "beyond_high"), row["beyond_verdict"]]
+        beyond = [_gain(row, "beyond", "beyond_low", "beyond_high"), row["beyond_verdict"]]
+        beyond = [] if not grouped else ["the best pooled", ""] if pooled else beyond
         star = f" ({row['not_converged']} not converged)" if row["not_converged"] != "0" else ""
         rows.append(
             [
                 _name(row["method"]) + star,
                 f"{_number(row['mean'], metric)} ({_number(row['sd'], metric)})",
                 *cells,
-                *(beyond or ["the best pooled", ""]),
+                *beyond,
                 f"{float(row['seconds']):.2g}",
             ]
         )
@@ -117,7 +121,8 @@ def case(name: str) -> str:
         f"(median {told['train']} training labels a task). {WORDS[metric][0].upper()}{WORDS[metric][1:]}."
     )
     head = ["method", "mean (sd over splits)", "gain over the best single (95%)", "verdict", "tasks helped / hurt"]
-    return f"{first}\n\n" + _table([*head, "gain over the best pooled (95%)", "verdict", "seconds"], rows)
+    head += ["gain over the best pooled (95%)", "verdict"] if grouped else []
+    return f"{first}\n\n" + _table([*head, "seconds"], rows)
 
 
 def few(name: str) -> str:
@@ -156,6 +161,11 @@ def _methods(name: str) -> list[Row]:
     return [row for row in read(TABLES / "methods.csv") if row["case"] == name]
 
 
+def _grouped(name: str) -> bool:
+    """Whether tasks are groups of rows; pooling columns of different units makes no sense."""
+    return any(row["method"] == "pooled_slopes" for row in _methods(name))
+
+
 def _name(method: str) -> str:
     if method in BASELINES:
         return BASELINES[method]
@@ -175,14 +185,15 @@ def _gain(row: Row, *names: str) -> str:
 
 def _signed(text: str, metric: str) -> str:
     plain = _number(text, metric)
-    return plain if plain.startswith("-") or plain == "undefined" else f"+{plain}"
+    return plain if plain[0] in "-u" or not float(plain.replace(",", "")) else f"+{plain}"
 
 
 def _number(text: str, metric: str) -> str:
     value = float(text)
     if value != value:
         return "undefined"
-    return f"{value:.2f}" if metric == "rmse" else f"{100 * value:.1f}" if abs(value) < 10 else f"{100 * value:,.0f}"
+    plain = f"{value:.2f}" if metric == "rmse" else f"{100 * value:,.{0 if abs(value) >= 10 else 1}f}"
+    return plain if float(plain.replace(",", "")) else plain.lstrip("-")
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

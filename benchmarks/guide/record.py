@@ -33,7 +33,8 @@ def study_of(case: Case, folder: Path | None = None) -> Study:
     models = case.models
     metrics = list(dict.fromkeys([case.metric, "rmse"]))
     beside = build_baselines(tuple(BASELINES), models, case.tasks is not None)
-    beside["single_lasso"] = MultiTaskRegressor(Sparse("auto"), scale_targets=case.tasks is None)
+    if case.lasso:
+        beside["single_lasso"] = MultiTaskRegressor(Sparse("auto"), scale_targets=case.tasks is None)
     return compare(
         models,
         case.X,
