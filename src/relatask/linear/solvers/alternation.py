@@ -34,6 +34,9 @@ STAGES = 1_000
 FIRST = 1_000
 """Steps of accelerated gradients that are tried first: where features cost nothing, the duals that the method of
 multipliers would balance its step by may all be zero."""
+LONG = 2_000
+"""Iterations of the method of multipliers under a norm that leaves some features free."""
+
 
 Solve = Callable[..., tuple[Solution, Start]]
 """How a convex problem is solved: (problem, relation, tol=, max_iter=, start=) -> solution, start of the next."""
@@ -179,12 +182,17 @@ def _solved(
     if len(terms) != 1 or not isinstance(terms[0], Proximal) or terms[0].vanishes:
         return solve(problem, relation, tol=tol, max_iter=max_iter, start=start)
     free = isinstance(terms[0], WeightedSparse) and terms[0].free is not None
-    steps = max_iter if free else min(FIRST, max_iter)
-    first = solve(problem, relation, solver="fista", tol=tol, max_iter=steps, start=start)
-    if first[0].residual <= tol:
-        return first
-    second = solve(problem, relation, tol=tol, max_iter=min(FIRST, max_iter) if free else max_iter, start=start)
-    return min(first, second, key=lambda found: found[0].residual)
+    best: tuple[Solution, Start] | None = None
+    # Features without a price: their duals are zero at the optimum, which multipliers are slow to find where rows are
+    # few, and gradients where columns are of many sizes. Each is tried for a while, then gradients to the end.
+    tries = [("fista", FIRST), ("auto", LONG if free else max_iter)] + ([("fista", max_iter)] if free else [])
+    for solver, steps in tries:
+        found = solve(problem, relation, solver=solver, tol=tol, max_iter=min(steps, max_iter), start=start)
+        best = found if best is None or found[0].residual < best[0].residual else best
+        if best[0].residual <= tol:
+            break
+    assert best is not None
+    return best
 
 
 def _carried(relation: Relation, learned: Relation | None) -> Relation:
