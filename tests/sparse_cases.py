@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cvxpy as cp
 import numpy as np
 
-from relatask.linear.forms import Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.working_sets import SparsePenalty
+from relatask.linear.sums.forms import Bucket, Forms
 
 LAYOUTS = ("shared", "holes", "own", "gram", "shared gram", "mixed")
 

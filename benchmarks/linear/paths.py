@@ -10,9 +10,9 @@ import numpy as np
 from benchmarks.linear.school import relations, rows
 from benchmarks.linear.timing import best_seconds
 from relatask.linear import MultiTaskRegressor
-from relatask.linear.datafits import Squared
+from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model, solve_path
-from relatask.linear.statistics import columns, grouped
+from relatask.linear.sums.statistics import columns, grouped
 from relatask.relations import Relation, parameters, with_parameters
 
 STRENGTHS = 50

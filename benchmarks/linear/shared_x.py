@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmarks.linear import problems
 from benchmarks.linear.peer import kernel_seconds
-from relatask.linear.forms import Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.working_sets import SparsePenalty, working_sets
+from relatask.linear.sums.forms import Bucket, Forms
 
 PEERS = ("scikit-learn", "celer", "skglm")
 ROUNDS, PATIENCE = 5, 600

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from linear_oracle import INTERCEPTS, LAYOUTS, WEIGHTINGS, Case, case, objective, quadratic_optimum
 from relatask.linear import MultiTaskRegressor, reading
-from relatask.linear.datafits import Squared
+from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model
 from relatask.linear.solvers import objective as target_of
 from relatask.linear.solvers.certificate import Objective

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
-from relatask.linear.design import Design
+from relatask.linear.input.design import Design
 from relatask.linear.solvers.family import Family
 from relatask.relations import Chain, Diagonal, Graph, Pairwise, Relation, Ridge, Sparse, TraceNorm
 

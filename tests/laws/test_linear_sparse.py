@@ -14,9 +14,9 @@ from scipy import sparse
 
 from relatask import InputError
 from relatask.linear import MultiTaskRegressor, PooledRegressor, statistics
+from relatask.linear.input.reading import design
 from relatask.linear.path import within_task_folds
-from relatask.linear.reading import design
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.relations import (
     Chain,
     Graph,

@@ -16,7 +16,7 @@ from relatask.linear.newton import solve_loss
 from relatask.linear.newton.prepare import prepared
 from relatask.linear.newton.products import back, forward, grams
 from relatask.linear.newton.solving import data_term
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.relations import Pairwise, Relation, Ridge, SharedSparsity, Sparse, TraceNorm, strengths, with_parameters
 
 T = 3

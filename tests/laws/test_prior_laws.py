@@ -13,8 +13,8 @@ from tests.linear_oracle import Case
 from tests.linear_oracle import case as draw
 
 from relatask.linear import MultiTaskRegressor, statistics
-from relatask.linear.posterior import NEW
-from relatask.linear.prior import PriorFit, fit_prior
+from relatask.linear.prior.fit import PriorFit, fit_prior
+from relatask.linear.prior.posterior import NEW
 from relatask.notices import InputError
 from relatask.relations import Pairwise
 from relatask.relations.hierarchical_prior import HierarchicalPrior

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relatask.linear.forms import Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.working_sets import SparsePenalty, gap_at, working_sets
+from relatask.linear.sums.forms import Bucket, Forms
 from sparse_cases import LAYOUTS, Rows, null_strength, optimum, rows
 
 KINDS = st.sampled_from(["rows", "entries"])

@@ -9,9 +9,9 @@ from scipy.stats import multivariate_normal
 from tests.linear_oracle import case as draw
 from tests.linear_oracle import center_and_scale
 
-from relatask.linear import statistics
-from relatask.linear.posterior import NEW
-from relatask.linear.prior import PriorFit, fit_prior
+from relatask.linear.prior.fit import PriorFit, fit_prior
+from relatask.linear.prior.posterior import NEW
+from relatask.linear.sums import statistics
 from relatask.notices import InputError
 from relatask.relations.hierarchical_prior import HierarchicalPrior
 

@@ -14,8 +14,8 @@ from sklearn.covariance import graphical_lasso as peer_graphical_lasso
 
 from linear_oracle import Case, case, convex_optimum
 from relatask.linear import MultiTaskRegressor, path
-from relatask.linear.datafits import Squared
-from relatask.linear.design import grouped_design
+from relatask.linear.input.design import grouped_design
+from relatask.linear.losses.squared import Squared
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.alternation import stages

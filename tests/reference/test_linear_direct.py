@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from relatask.linear import forms as forms_module
-from relatask.linear import statistics
-from relatask.linear.datafits import Squared
-from relatask.linear.forms import Bucket, Forms, sandwich
+from relatask.linear.losses.squared import Squared
 from relatask.linear.problem import Problem
-from relatask.linear.shifted import Inverses, Spectral, Whitened, one_shift, shifted
 from relatask.linear.solvers import conjugate, structured
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
 from relatask.linear.solvers.preconditioners import large_eigenvalues, spectral
+from relatask.linear.sums import forms as forms_module
+from relatask.linear.sums import statistics
+from relatask.linear.sums.forms import Bucket, Forms, sandwich
+from relatask.linear.sums.shifted import Inverses, Spectral, Whitened, one_shift, shifted
 from relatask.notices import RelataskWarning
 from relatask.relations import Chain, Graph, Pairwise, Relation, Ridge, TaskPrecision
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, PoissonRegressor
 
-from relatask.linear.label_losses import Logistic, Poisson
+from relatask.linear.losses.labels import Logistic, Poisson
 from relatask.linear.pooled_linear import PooledLinear
 from relatask.notices import InputError
 

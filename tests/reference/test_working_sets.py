@@ -12,12 +12,12 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, MultiTaskLasso
 
-from relatask.linear.forms import Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import inner, kernels, solve, working_sets
 from relatask.linear.solvers.working_sets import SparsePenalty, applies, sparse_penalty
-from relatask.linear.sparse_bucket import SparseBucket
-from relatask.linear.sparse_rows import SparseRows
+from relatask.linear.sums.forms import Bucket, Forms
+from relatask.linear.sums.sparse_bucket import SparseBucket
+from relatask.linear.sums.sparse_rows import SparseRows
 from relatask.notices import InputError
 from relatask.relations import Pairwise, Relation, Ridge, SharedSparsity, Sparse, TraceNorm
 from sparse_cases import LAYOUTS, Rows, null_strength, optimum, rows, value

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
-from relatask.linear import reading
-from relatask.linear.datafits import Squared
-from relatask.linear.design import Design, as_float, as_weights, warn_about_labels
 from relatask.linear.fitting import End, fit_statistics
+from relatask.linear.input import reading
+from relatask.linear.input.design import Design, as_float, as_weights, warn_about_labels
+from relatask.linear.input.targets import target_scale, task_weights
 from relatask.linear.losses import Poisson
+from relatask.linear.losses.named import chosen_loss, learned_under
+from relatask.linear.losses.squared import Squared
 from relatask.linear.multitask import MultiTaskEstimator
 from relatask.linear.newton.solving import LossStart
 from relatask.linear.path import Model, choose, open_strengths, predict_rows
-from relatask.linear.prior_model import check_settings, learned_prior
-from relatask.linear.regression_losses import chosen_loss, learned_under
-from relatask.linear.statistics import Statistics
-from relatask.linear.targets import target_scale, task_weights
+from relatask.linear.prior.model import check_settings, learned_prior
+from relatask.linear.sums.statistics import Statistics
 from relatask.linear.unseen import codes_with_new, extrapolates, with_new
 from relatask.notices import InputError
 from relatask.relations import HierarchicalPrior, Relation, strengths

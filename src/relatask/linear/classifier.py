@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 
-from relatask.linear import reading
-from relatask.linear.classes import class_weights, encode_classes
-from relatask.linear.design import as_weights
-from relatask.linear.forms import Array
-from relatask.linear.labels import encode_labels
-from relatask.linear.loss_model import LossModel, learned, linear_predictor, tasks_first, tell_single_classes
+from relatask.linear.input import reading
+from relatask.linear.input.classes import class_weights, encode_classes
+from relatask.linear.input.design import as_weights
+from relatask.linear.input.labels import encode_labels
 from relatask.linear.losses import Logistic, Multinomial
+from relatask.linear.losses.model import LossModel, learned, linear_predictor, tasks_first, tell_single_classes
 from relatask.linear.multitask import MultiTaskEstimator, chosen_relation
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Relation
 

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from relatask.linear.base import LinearMultiTask
 from relatask.linear.losses import AnyLoss
+from relatask.linear.losses.named import chosen_loss
 from relatask.linear.multitask import chosen_relation
-from relatask.linear.prior_model import spread_of
-from relatask.linear.regression_losses import chosen_loss
+from relatask.linear.prior.model import spread_of
 from relatask.notices import InputError
 from relatask.relations import Relation, Ridge
 

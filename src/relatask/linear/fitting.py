@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from relatask.linear.forms import ROUNDING, Array
-from relatask.linear.labels import listed
+from relatask.linear.input.labels import listed
 from relatask.linear.open_columns import open_columns
 from relatask.linear.path import Model
 from relatask.linear.problem import Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
-from relatask.linear.statistics import Statistics
+from relatask.linear.sums.forms import ROUNDING, Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import RelataskWarning, tell
 from relatask.relations import Dirty, Relation, Split, Sum, parts
 

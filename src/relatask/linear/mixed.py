@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit
 
-from relatask.linear import reading
-from relatask.linear.design import Design, as_float, as_weights
-from relatask.linear.forms import Array
-from relatask.linear.labels import listed
-from relatask.linear.loss_model import LossModel, learned, linear_predictor
+from relatask.linear.input import reading
+from relatask.linear.input.design import Design, as_float, as_weights
+from relatask.linear.input.labels import listed
 from relatask.linear.losses import KINDS, ByTask
+from relatask.linear.losses.model import LossModel, learned, linear_predictor
 from relatask.linear.multitask import MultiTaskEstimator, chosen_relation
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Relation
 

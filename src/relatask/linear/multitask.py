@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from relatask.linear import reading, saving
-from relatask.linear.blocks import filled
-from relatask.linear.forms import Array
-from relatask.linear.labels import known_codes, listed
+from relatask.linear import saving
+from relatask.linear.input import reading
+from relatask.linear.input.blocks import filled
+from relatask.linear.input.labels import known_codes, listed
 from relatask.linear.nested import nested, resolved
 from relatask.linear.path import Path
 from relatask.linear.solvers import SOLVERS
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Pairwise, Relation
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.datafits import Squared
+from relatask.linear.losses.squared import Squared
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import objective
-from relatask.linear.statistics import Statistics
+from relatask.linear.sums.statistics import Statistics
 from relatask.relations import Alternating, Diagonal, Edges, Precision, Relation, Smooth, parts
 
 FLAT = 1e-12

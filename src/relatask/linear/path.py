@@ -12,20 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.blocks import measured_from
-from relatask.linear.datafits import Squared, pooled
-from relatask.linear.design import Design
-from relatask.linear.folds import within_task_folds
-from relatask.linear.forms import Array
-from relatask.linear.labels import listed
+from relatask.linear.input.blocks import measured_from
+from relatask.linear.input.design import Design
+from relatask.linear.input.folds import within_task_folds
+from relatask.linear.input.labels import listed
+from relatask.linear.input.targets import divided_targets
+from relatask.linear.losses.squared import Squared, pooled
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
-from relatask.linear.sparse_rows import sparse_row_products
-from relatask.linear.statistics import Statistics
-from relatask.linear.targets import divided_targets
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.sparse_rows import sparse_row_products
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning, tell
 from relatask.relations import Relation, is_quadratic, strengths, with_parameters
 

@@ -11,13 +11,13 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from relatask.linear import reading
-from relatask.linear.design import as_float, as_weights
-from relatask.linear.forms import Array
-from relatask.linear.labels import encode_tasks, known_codes, task_labels
+from relatask.linear.input import reading
+from relatask.linear.input.design import as_float, as_weights
+from relatask.linear.input.labels import encode_tasks, known_codes, task_labels
 from relatask.linear.losses import KINDS
 from relatask.linear.mixed import MultiTaskLinear
 from relatask.linear.path import Path
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Pairwise, Relation, Ridge
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.buckets import restricted
-from relatask.linear.forms import Array, Forms
+from relatask.linear.sums.buckets import restricted
+from relatask.linear.sums.forms import Array, Forms
 from relatask.relations import Relation
 
 

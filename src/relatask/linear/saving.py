@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from relatask.files import write_bytes
-from relatask.linear.labels import listed
+from relatask.linear.input.labels import listed
 from relatask.linear.losses import Huber, Poisson, RootSquared
 from relatask.linear.path import Path as Tried
 from relatask.notices import InputError

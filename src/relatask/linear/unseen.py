@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
-from relatask.linear.labels import encode_tasks, object_array
+from relatask.linear.input.labels import encode_tasks, object_array
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import HierarchicalPrior, Relation
 

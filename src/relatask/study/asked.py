@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from relatask.linear.labels import listed
-from relatask.linear.reading import split_task_column
+from relatask.linear.input.labels import listed
+from relatask.linear.input.reading import split_task_column
 from relatask.measure.catalogue import check_metrics, known_metric, metrics_of
 from relatask.notices import InputError
 

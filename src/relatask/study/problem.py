@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relatask.linear.classes import encode_classes
-from relatask.linear.design import as_float
-from relatask.linear.labels import encode_tasks, listed, task_labels
+from relatask.linear.input.classes import encode_classes
+from relatask.linear.input.design import as_float
+from relatask.linear.input.labels import encode_tasks, listed, task_labels
 from relatask.linear.losses import KINDS
 from relatask.measure import ALL
 from relatask.notices import InputError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from relatask.linear.labels import encode_tasks, object_array
+from relatask.linear.input.labels import encode_tasks, object_array
 from relatask.notices import InputError
 
 Ints = npt.NDArray[np.int64]

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.forms import Array, Bucket
 from relatask.linear.newton.products import X, grams
-from relatask.linear.sparse_bucket import SparseBucket
-from relatask.linear.sparse_rows import SparseRows
-from relatask.linear.statistics import THIN
+from relatask.linear.sums.forms import Array, Bucket
+from relatask.linear.sums.sparse_bucket import SparseBucket
+from relatask.linear.sums.sparse_rows import SparseRows
+from relatask.linear.sums.statistics import THIN
 
 
 def class_bucket(tasks: NDArray[np.intp], x: X, h: Array, mixed: Array | None, followed: Array | None) -> Bucket:

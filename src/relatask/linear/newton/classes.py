@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax, xlogy
 
-from relatask.linear.forms import Array, Forms
-from relatask.linear.label_losses import EDGE
 from relatask.linear.losses import Multinomial
+from relatask.linear.losses.labels import EDGE
 from relatask.linear.newton.class_forms import class_bucket
 from relatask.linear.newton.local import Local, Point, Slopes
 from relatask.linear.newton.prepare import Prepared, Rows
 from relatask.linear.newton.products import back, forward
 from relatask.linear.newton.rows import merged
+from relatask.linear.sums.forms import Array, Forms
 
 BALANCE = 60
 BALANCED = 1e-14

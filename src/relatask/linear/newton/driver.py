@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.newton.local import DataTerm, Local, Point, Slopes
 from relatask.linear.newton.penalty import Penalty, Pieces, guessed, penalty
 from relatask.linear.newton.search import LOOSE, TIGHT, Progress, between, damped, promised, search
@@ -19,6 +18,7 @@ from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.certificate import relative_gap
 from relatask.linear.solvers.working_sets import sparse_penalty
+from relatask.linear.sums.forms import Array
 from relatask.relations import Relation
 
 INNER = 1e-5

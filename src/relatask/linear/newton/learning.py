@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.newton.driver import newton
 from relatask.linear.newton.local import DataTerm, Point
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.smooth import descend
+from relatask.linear.sums.forms import Array
 from relatask.relations import Alternating, Quadratic, Relation, Ridge, Smooth, Sum, parts, split, surrogate
 
 STAGES = 200

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Forms
 from relatask.linear.problem import Problem
+from relatask.linear.sums.forms import Array, Forms
 
 SLACK = 1e-10
 """Less than this left of a common intercept's curvature is nothing: the features can do what it does."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.newton.local import DataTerm, Point, Slopes
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
+from relatask.linear.sums.forms import Array
 from relatask.relations import Proximal, Relation, Split, split
 from relatask.relations.precision import Precision
 

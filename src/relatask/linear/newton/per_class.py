@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from relatask.linear.forms import Array
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Alternating, Proximal, Quadratic, Relation, Smooth, Split, Sum, parts
 

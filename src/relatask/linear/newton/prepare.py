@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.datafits import Intercept, Weighting
-from relatask.linear.forms import Array
 from relatask.linear.losses import ByTask, Huber, Loss
-from relatask.linear.moments import column_moments
+from relatask.linear.losses.squared import Intercept, Weighting
 from relatask.linear.newton.local import Intercepts
 from relatask.linear.newton.products import X as RowsOfTasks
 from relatask.linear.newton.products import some
 from relatask.linear.newton.rows import Block, RowTerm
 from relatask.linear.newton.sparse_prepare import FLAT, placed, stacked
-from relatask.linear.sparse_rows import SparseRows
-from relatask.linear.sparse_statistics import sparse_column_moments
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.moments import column_moments
+from relatask.linear.sums.sparse_rows import SparseRows
+from relatask.linear.sums.sparse_statistics import sparse_column_moments
 from relatask.notices import InputError
 
 GROWTH = 1.3

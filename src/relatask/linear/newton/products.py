@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
-from relatask.linear.sparse_rows import SparseRows
-from relatask.linear.sparse_statistics import CROWDED
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.sparse_rows import SparseRows
+from relatask.linear.sums.sparse_statistics import CROWDED
 
 X = Array | SparseRows
 

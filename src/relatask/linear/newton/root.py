@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, eliminated
 from relatask.linear.newton.prepare import Prepared, Rows
 from relatask.linear.newton.products import grams
-from relatask.linear.sparse_bucket import SparseBucket
-from relatask.linear.sparse_rows import SparseRows
-from relatask.linear.statistics import THIN
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.sparse_bucket import SparseBucket
+from relatask.linear.sums.sparse_rows import SparseRows
+from relatask.linear.sums.statistics import THIN
 
 FLOOR = 1e-3
 """Below this share of the labels' norm a residual norm is smoothed: at 0 it has a kink."""

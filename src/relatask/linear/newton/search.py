@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.newton.local import DataTerm, Point, Slopes
 from relatask.linear.newton.penalty import Penalty, Pieces
 from relatask.linear.solvers.auto import Start
+from relatask.linear.sums.forms import Array
 
 ARMIJO = 1e-4
 HALVINGS = 40

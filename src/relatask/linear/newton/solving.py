@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.datafits import Intercept, Weighting
 from relatask.linear.fitting import components_of
-from relatask.linear.forms import Array
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
+from relatask.linear.losses.squared import Intercept, Weighting
 from relatask.linear.newton.classes import class_term
 from relatask.linear.newton.driver import newton
 from relatask.linear.newton.learning import alternated, learns, smoothed
@@ -21,6 +20,7 @@ from relatask.linear.newton.prepare import Prepared, prepared, row_term, widened
 from relatask.linear.newton.root import root_term
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.auto import Start
+from relatask.linear.sums.forms import Array
 from relatask.relations import Relation, Smooth, parts
 
 NEAR, NEAR_STEPS = 1e-2, 20

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.forms import Array
-from relatask.linear.sparse_rows import SparseRows
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.sparse_rows import SparseRows
 
 FLAT = 1e-13
 """A spread below this share of a column's mean is rounding."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.certificate import Objective, relative_gap
+from relatask.linear.sums.forms import Array
 from relatask.relations import Proximal, Split
 from relatask.relations.anderson import Anderson
 

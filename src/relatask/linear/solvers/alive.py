@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import kernels
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.sparse_bucket import SparseBucket
 
 SMALL = 64
 """Problems with no more features than this are one working set."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.eliminated import FLOOR, eliminated, gap_of
 from relatask.linear.solvers.start import Start
+from relatask.linear.sums.forms import Array
 from relatask.relations import (
     Alternating,
     LearnedGraph,

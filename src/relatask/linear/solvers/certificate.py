@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
+from relatask.linear.sums.forms import Array
 from relatask.relations import Proximal, Split
 from relatask.relations.precision import Precision
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.sparse import csgraph, csr_array
 
-from relatask.linear.forms import Array, Forms
 from relatask.linear.problem import Problem
-from relatask.linear.shifted import some_tasks
 from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.preconditioners import NULL, Operator, block_jacobi, large_eigenvalues, projected, spectral
+from relatask.linear.sums.forms import Array, Forms
+from relatask.linear.sums.shifted import some_tasks
 from relatask.notices import RelataskWarning, tell
 from relatask.relations.precision import Precision
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.conjugate import conjugate_gradients
 from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.structured import Factor, factorise
+from relatask.linear.sums.forms import Array
 
 AIM = 1e-4
 """Conjugate gradients go this much further than asked: the objective's error is the square of the gradient's."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.direct import AIM, direct
 from relatask.linear.solvers.family import family
+from relatask.linear.sums.forms import Array
 from relatask.relations import LearnedGraph, Relation, Sum, split, surrogate
 
 MEMORY = 10

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from relatask.linear.forms import Array
+from relatask.linear.sums.forms import Array
 
 
 def combined(history: Sequence[list[Array]]) -> list[Array] | None:

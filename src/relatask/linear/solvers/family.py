@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
+from relatask.linear.sums.forms import Array
 from relatask.relations import Quadratic, Relation, parts
 from relatask.relations.precision import Diagonal, Precision
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Solution
 from relatask.linear.solvers.certificate import Objective, relative_gap
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Proximal
 from relatask.relations.edges import Mixed

@@ -12,12 +12,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import kernels
 from relatask.linear.solvers.alive import pick
 from relatask.linear.solvers.sparse_inner import OverSparse, is_sparse
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.sparse_bucket import SparseBucket
 
 GRAM = 320
 """Working sets up to this size are swept over their Gram, where rows are held and no more are than twice the size."""

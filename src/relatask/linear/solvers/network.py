@@ -11,11 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
 from relatask.linear.solvers.smooth import descend
+from relatask.linear.sums.forms import Array
 from relatask.relations import Chain, Ridge, TaskRelationNetwork
 from relatask.relations.precision import Precision
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from relatask.linear import common
-from relatask.linear.forms import Array, Bucket, SpectrumBucket
 from relatask.linear.problem import Problem
-from relatask.linear.shifted import shifted
 from relatask.linear.solvers.family import Family
+from relatask.linear.sums import common
+from relatask.linear.sums.forms import Array, Bucket, SpectrumBucket
+from relatask.linear.sums.shifted import shifted
 from relatask.relations.precision import Dense, Precision
 
 Operator = Callable[[Array], Array]

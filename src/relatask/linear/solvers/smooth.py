@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import minimize
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
+from relatask.linear.sums.forms import Array
 from relatask.relations import Quadratic, Relation, Ridge, Smooth, Sum, parts
 
 MEMORY = 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from relatask.linear.forms import Array, Bucket
 from relatask.linear.problem import Problem
 from relatask.linear.solvers import kernels
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.forms import Array, Bucket
+from relatask.linear.sums.sparse_bucket import SparseBucket
 
 
 class OverSparse:

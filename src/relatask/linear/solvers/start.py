@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from relatask.linear.forms import Array
 from relatask.linear.solvers.admm import State
+from relatask.linear.sums.forms import Array
 from relatask.relations import Relation
 
 

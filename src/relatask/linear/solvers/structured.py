@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear import common
-from relatask.linear.forms import ROUNDING, Array, Bucket, Forms
-from relatask.linear.shifted import inverse, one_shift, shifted
 from relatask.linear.solvers.family import Family
+from relatask.linear.sums import common
+from relatask.linear.sums.forms import ROUNDING, Array, Bucket, Forms
+from relatask.linear.sums.shifted import inverse, one_shift, shifted
 from relatask.relations.edges import Edges, Elimination
 from relatask.relations.precision import Diagonal, LowRank, Precision
 

@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.alive import Alive, nearest, pick, screen
 from relatask.linear.solvers.extrapolation import combined
 from relatask.linear.solvers.inner import Inner, OverGram, inner, localise
+from relatask.linear.sums.forms import Array
 from relatask.relations import Relation, Ridge, SharedSparsity, Sparse, parts
 
 FIRST = 100
@@ -115,7 +115,7 @@ def working_sets(
     Examples
     --------
     >>> import numpy as np
-    >>> from relatask.linear.forms import Bucket, Forms
+    >>> from relatask.linear.sums.forms import Bucket, Forms
     >>> X, Y = np.eye(3), np.array([[3.0, 4.0], [0.3, 0.4], [0.0, 1.0]])
     >>> forms = Forms((Bucket(np.arange(2), np.ones(2), rows=X[None]),), 2, 3)
     >>> problem = Problem(forms, Y.T @ X, 0.5 * float((Y**2).sum()))

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.fitting import NotConverged
-from relatask.linear.forms import Array
-from relatask.linear.posterior import NEW, Uncertainty
-from relatask.linear.prior import PriorFit, fit_prior
-from relatask.linear.statistics import Statistics
-from relatask.linear.targets import divided_targets
+from relatask.linear.input.targets import divided_targets
+from relatask.linear.prior.fit import PriorFit, fit_prior
+from relatask.linear.prior.posterior import NEW, Uncertainty
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, tell
 from relatask.relations import HierarchicalPrior
 

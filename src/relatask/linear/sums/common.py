@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg, sparse
 
-from relatask.linear.forms import Array, Forms, _clean
-from relatask.linear.sparse_bucket import SparseBucket, SparseSpectrum
-from relatask.linear.sparse_rows import SparseRows
+from relatask.linear.sums.forms import Array, Forms, _clean
+from relatask.linear.sums.sparse_bucket import SparseBucket, SparseSpectrum
+from relatask.linear.sums.sparse_rows import SparseRows
 
 
 def joined(forms: Forms, weights: Array) -> SparseBucket | None:

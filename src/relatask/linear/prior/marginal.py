@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Forms
+from relatask.linear.sums.forms import Array, Forms
 
 NO_NOISE = 1e-10
 """Residuals below this share of the labels' sum of squares are rounding: the noise does not fall further."""

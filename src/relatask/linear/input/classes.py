@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.design import Design
-from relatask.linear.forms import Array
-from relatask.linear.labels import encode_labels, listed
+from relatask.linear.input.design import Design
+from relatask.linear.input.labels import encode_labels, listed
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
-from relatask.linear.marginal import Part, Rows
+from relatask.linear.prior.marginal import Part, Rows
+from relatask.linear.sums.forms import Array
 
 NEW = -1
 """The code of a task that fit has not seen."""

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from relatask.linear.buckets import uncentred
-from relatask.linear.common import joined
-from relatask.linear.forms import Array, Bucket, Forms
 from relatask.linear.problem import Problem
-from relatask.linear.statistics import Statistics
+from relatask.linear.sums.buckets import uncentred
+from relatask.linear.sums.common import joined
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.statistics import Statistics
 
 Weighting = Literal["sum", "task", "sample"]
 Intercept = Literal["free", "tied", "common", "none"]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import OptimizeResult, minimize
 
-from relatask.linear.forms import Array
-from relatask.linear.marginal import Marginal, Point
+from relatask.linear.prior.marginal import Marginal, Point
+from relatask.linear.sums.forms import Array
 
 NOISE_ROWS = 2.0
 """What the prior that holds the tasks' own noise variances together is worth, in rows a task."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.design import Design
-from relatask.linear.sparse_rows import sparse_fingerprints
+from relatask.linear.input.design import Design
+from relatask.linear.sums.sparse_rows import sparse_fingerprints
 
 
 def within_task_folds(design: Design, folds: int, seed: int) -> list[NDArray[np.bool_]]:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.datafits import Intercept, Squared
-from relatask.linear.forms import Array
-from relatask.linear.marginal import Marginal, Rows, compress, seen_basis, total_form
+from relatask.linear.losses.squared import Intercept, Squared
 from relatask.linear.path import Model
-from relatask.linear.posterior import Uncertainty, kept
-from relatask.linear.reml import Optimum, Shape, criterion, maximise
-from relatask.linear.statistics import Statistics
+from relatask.linear.prior.marginal import Marginal, Rows, compress, seen_basis, total_form
+from relatask.linear.prior.posterior import Uncertainty, kept
+from relatask.linear.prior.reml import Optimum, Shape, criterion, maximise
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
 from relatask.relations.hierarchical_prior import HierarchicalPrior
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.buckets import divided
-from relatask.linear.forms import Array, Bucket, Forms
-from relatask.linear.groups import by_pattern, by_task, label_patterns, row_weights
-from relatask.linear.moments import CHUNK, column_moments, shared_rows
-from relatask.linear.sparse_statistics import moments, sparse_column_moments
+from relatask.linear.sums.buckets import divided
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.groups import by_pattern, by_task, label_patterns, row_weights
+from relatask.linear.sums.moments import CHUNK, column_moments, shared_rows
+from relatask.linear.sums.sparse_statistics import moments, sparse_column_moments
 
 THIN = 64
 """From this many features on, a task of fewer than d/2 rows keeps its rows instead of a (d, d) Gram."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
+from relatask.linear.sums.forms import Array
 
 CHUNK = 65_536
 """Rows that are copied at a time."""

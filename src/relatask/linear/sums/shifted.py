@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
-from relatask.linear.forms import Array, Bucket, Forms, SpectrumBucket, sandwich
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.forms import Array, Bucket, Forms, SpectrumBucket, sandwich
+from relatask.linear.sums.sparse_bucket import SparseBucket
 
 SOME = 64
 """Forms that are copied at a time."""

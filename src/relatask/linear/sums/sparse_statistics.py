@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.forms import Array, Bucket, Forms
-from relatask.linear.groups import Group
-from relatask.linear.sparse_bucket import SparseBucket
-from relatask.linear.sparse_rows import SparseRows
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.groups import Group
+from relatask.linear.sums.sparse_bucket import SparseBucket
+from relatask.linear.sums.sparse_rows import SparseRows
 
 CROWDED = 0.1
 """Rows with a larger share of stored numbers are multiplied as dense ones, a few at a time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
+from relatask.linear.sums.forms import Array
 
 Group = tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]
 """Tasks (k,), their rows (m,), weights (m,) and labels (m, k)."""

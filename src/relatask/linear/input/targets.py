@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array
-from relatask.linear.labels import listed
-from relatask.linear.statistics import Statistics
+from relatask.linear.input.labels import listed
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
 
 

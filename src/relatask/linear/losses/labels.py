@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import logit, xlogy
 
-from relatask.linear.forms import Array
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 
 EDGE = 30.0

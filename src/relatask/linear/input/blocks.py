@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.forms import Array
-from relatask.linear.statistics import Statistics
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
 
 if TYPE_CHECKING:
-    from relatask.linear.design import Design
+    from relatask.linear.input.design import Design
 
 
 def with_blocks(design: Design, layout: str, names: NDArray | None) -> Design:

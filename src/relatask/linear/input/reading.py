@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import validate_data
 
-from relatask.linear.blocks import with_blocks
-from relatask.linear.design import Design, as_float, check_names, column_design, grouped_design, with_nan
-from relatask.linear.forms import Array
-from relatask.linear.labels import listed
-from relatask.linear.statistics import Statistics
+from relatask.linear.input.blocks import with_blocks
+from relatask.linear.input.design import Design, as_float, check_names, column_design, grouped_design, with_nan
+from relatask.linear.input.labels import listed
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, tell
 
 TINY = 1e-140

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from relatask.linear.design import Design
-from relatask.linear.forms import Array
-from relatask.linear.loss_model import LossModel, learned
+from relatask.linear.input.design import Design
 from relatask.linear.losses import AnyLoss, Huber, Loss, Poisson, RootSquared
+from relatask.linear.losses.model import LossModel, learned
 from relatask.linear.newton.solving import LossStart
-from relatask.linear.statistics import Statistics
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
 from relatask.relations import Relation
 

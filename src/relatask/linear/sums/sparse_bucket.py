@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Bucket, SpectrumBucket, _clean
-from relatask.linear.sparse_rows import SparseRows
+from relatask.linear.sums.forms import Array, Bucket, SpectrumBucket, _clean
+from relatask.linear.sums.sparse_rows import SparseRows
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from relatask.linear.forms import Array
-from relatask.linear.label_losses import Huber, Logistic, Loss, Poisson, SquaredError
+from relatask.linear.losses.labels import Huber, Logistic, Loss, Poisson, SquaredError
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 
 KINDS: dict[str, Loss] = {"regression": SquaredError(), "binary": Logistic(), "count": Poisson()}

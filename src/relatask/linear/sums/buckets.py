@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.forms import Array, Bucket, Forms
-from relatask.linear.sparse_bucket import SparseBucket
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.sparse_bucket import SparseBucket
 
 
 def divided(bucket: Bucket, scale: Array) -> Bucket:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear import statistics
-from relatask.linear.blocks import without
-from relatask.linear.forms import Array
-from relatask.linear.labels import encode_tasks, listed, object_array
-from relatask.linear.statistics import Statistics
+from relatask.linear.input.blocks import without
+from relatask.linear.input.labels import encode_tasks, listed, object_array
+from relatask.linear.sums import statistics
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning, tell
 
 

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.datafits import Intercept, Weighting
-from relatask.linear.design import Design
 from relatask.linear.fitting import tell_idle, tell_unconverged
-from relatask.linear.forms import Array
-from relatask.linear.labels import listed
+from relatask.linear.input.design import Design
+from relatask.linear.input.labels import listed
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
+from relatask.linear.losses.squared import Intercept, Weighting
 from relatask.linear.newton.local import DataTerm
 from relatask.linear.newton.prepare import Prepared, prepared
 from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_prepared
 from relatask.linear.path import PATH_TOL, Path, cross_validated, open_strengths, predict_rows, reach_of
+from relatask.linear.sums.forms import Array
 from relatask.notices import InputError, RelataskWarning, tell
 from relatask.relations import Relation, strengths, with_parameters
 

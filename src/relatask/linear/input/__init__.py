@@ -1,0 +1,1 @@
+"""What a person passes, read and checked: rows, labels, tasks, weights."""
