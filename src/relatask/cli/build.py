@@ -34,7 +34,7 @@ def options_of(kind: Any) -> dict[str, bool]:
     return {
         field.name: field.default is needed and field.default_factory is needed
         for field in dataclasses.fields(kind)
-        if field.init and field.name != "strength"
+        if field.init and field.name != "strength" and field.name not in kind.learned
     }
 
 

@@ -75,14 +75,15 @@ def _one(name: str, as_json: bool) -> int:
 
 
 def _facts(name: str, kind: Any) -> dict[str, Any]:
-    from relatask.relations import Proximal, Quadratic
+    from relatask.relations import Proximal, Quadratic, Split
 
-    if issubclass(kind, Quadratic):
+    terms = kind.example(3).terms()
+    if all(isinstance(term, Quadratic) for term in terms):
         solver = "direct, exact"
-    elif issubclass(kind, Proximal):
+    elif all(isinstance(term, Quadratic | Proximal | Split) for term in terms):
         solver = "iterative, duality gap"
     else:
-        solver = "iterative"
+        solver = "iterative, stationary"
     return {
         "name": name,
         "formula": kind.formula,

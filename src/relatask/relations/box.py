@@ -140,6 +140,7 @@ class Clustered(Box):
     ridge: Strength = 0.1
     clusters: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = ("clusters",)
     formula: ClassVar[str] = (
         "ridge (ridge + strength) * min over M of tr(W' (ridge I + strength M)^-1 W), M (t, t), 0 <= M <= I, "
         "tr M = n_clusters"
@@ -232,6 +233,7 @@ class SharedSubspace(Box):
     ridge: Strength = 0.1
     subspace: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = ("subspace",)
     formula: ClassVar[str] = (
         "ridge (ridge + strength) * min over M of tr(W (ridge I + strength M)^-1 W'), M (d, d), 0 <= M <= I, "
         "tr M = rank"

@@ -58,6 +58,7 @@ class CappedSparse(Alternating):
     cap: float = 1.0
     free: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = ("free",)
     formula: ClassVar[str] = "strength * sum over features j of min(||W[:, j]||_1, cap)"
     source: ClassVar[str] = "Gong, Ye, Zhang 2012, Multi-stage multi-task feature learning"
 

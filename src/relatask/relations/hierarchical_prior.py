@@ -72,6 +72,10 @@ class HierarchicalPrior(Relation):
     m: Any = None
     S: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = (
+        "m",
+        "S",
+    )
     formula: ClassVar[str] = "1/2 * sum over k of (w_k - m)' S^-1 (w_k - m), w_k ~ N(m, S)"
     source: ClassVar[str] = "Laird, Ware 1982, Random-effects models for longitudinal data"
     strengths: ClassVar[tuple[str, ...]] = ()

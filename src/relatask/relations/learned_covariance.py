@@ -58,6 +58,7 @@ class LearnedCovariance(Proximal):
     ridge: Strength = 0.0
     covariance: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = ("covariance",)
     formula: ClassVar[str] = "ridge/2 * ||W||_F^2 + strength/2 * ||W||_*^2"
     source: ClassVar[str] = "Zhang, Yeung 2010, A convex formulation for learning task relationships"
     strengths: ClassVar[tuple[str, ...]] = ("strength", "ridge")

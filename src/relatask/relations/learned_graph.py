@@ -81,6 +81,7 @@ class LearnedGraph(Alternating):
     jitter: float = 0.1
     precision: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = ("precision",)
     formula: ClassVar[str] = (
         "strength/2 * tr(W' Theta W) - d/2 strength logdet Theta + sparsity ||Theta||_1,off + d/2 strength jitter tr"
         " Theta"

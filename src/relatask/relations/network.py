@@ -78,6 +78,10 @@ class TaskRelationNetwork(Smooth):
     R: Any = None
     W: Any = None
 
+    learned: ClassVar[tuple[str, ...]] = (
+        "R",
+        "W",
+    )
     formula: ClassVar[str] = (
         "chain * sum_k ||w_k - w_{k+1}||^2 + beta/n_relations ||R||_F^2 + ridge/2 ||W||_F^2, predicting by (I + R) W"
     )

@@ -30,6 +30,8 @@ class Relation(ABC):
     source: ClassVar[str]
     strengths: ClassVar[tuple[str, ...]] = ("strength",)
     """Names of the fields that are strengths: numbers >= 0, or "auto" for an estimator to choose."""
+    learned: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields that `given` fills in, or a solver: nothing a person sets."""
     alone: ClassVar[bool] = False
     """Whether it stands for the whole model, so that nothing can be added to it."""
 
