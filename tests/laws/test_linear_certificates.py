@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linear_oracle import INTERCEPTS, LAYOUTS, WEIGHTINGS, Case, case, objective, quadratic_optimum
-from relatask.linear import MultiTaskRegressor, reading
+from relatask.linear import MultiTaskRegressor
+from relatask.linear.input import reading
 from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model
 from relatask.linear.solvers import objective as target_of

@@ -19,7 +19,8 @@ from linear_oracle import (
     objective,
     quadratic_optimum,
 )
-from relatask.linear import MultiTaskRegressor, PooledRegressor, statistics
+from relatask.linear import MultiTaskRegressor, PooledRegressor
+from relatask.linear.sums import statistics
 from relatask.notices import RelataskWarning
 from relatask.relations import (
     Chain,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from linear_oracle import INTERCEPTS, Case, case, precision, quadratic_optimum, system
-from relatask.linear import MultiTaskRegressor, PooledRegressor, statistics
+from relatask.linear import MultiTaskRegressor, PooledRegressor
+from relatask.linear.sums import statistics
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
     Chain,

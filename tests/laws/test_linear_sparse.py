@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from relatask import InputError
-from relatask.linear import MultiTaskRegressor, PooledRegressor, statistics
+from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.linear.input.reading import design
 from relatask.linear.path import within_task_folds
+from relatask.linear.sums import statistics
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.relations import (
     Chain,

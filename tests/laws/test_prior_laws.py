@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tests.linear_oracle import Case
 from tests.linear_oracle import case as draw
 
-from relatask.linear import MultiTaskRegressor, statistics
+from relatask.linear import MultiTaskRegressor
 from relatask.linear.prior.fit import PriorFit, fit_prior
 from relatask.linear.prior.posterior import NEW
+from relatask.linear.sums import statistics
 from relatask.notices import InputError
 from relatask.relations import Pairwise
 from relatask.relations.hierarchical_prior import HierarchicalPrior
