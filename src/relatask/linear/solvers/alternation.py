@@ -34,7 +34,7 @@ STAGES = 1_000
 FIRST = 1_000
 """Steps of accelerated gradients that are tried first: where features cost nothing, the duals that the method of
 multipliers would balance its step by may all be zero."""
-LONG = 2_000
+LONG = 10_000
 """Iterations of the method of multipliers under a norm that leaves some features free."""
 
 
