@@ -25,7 +25,7 @@ contracts: $(VENV)/test.stamp
 	$(BIN)/lint-imports
 
 pytest: $(VENV)/test.stamp
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 test-thorough: $(VENV)/test.stamp  ## more draws of every law, and what takes long
 	RELATASK_THOROUGH=1 $(BIN)/python -m pytest -n auto
