@@ -417,8 +417,12 @@ def test_conjugates_are_what_the_certificates_need(seed: int, t: int, step: floa
         assert relation.gauge(G) <= 1 + 1e-7 + 1e-13 * np.abs(Z).max() / step / (np.abs(G).max() + 1e-300)
         G = G / max(1.0, float(relation.gauge(G)))
         total = relation(V) + relation.conjugate(G)
+        # V and G are differences of numbers like Z: where they are 0 but for rounding, R and R* of that are left.
+        noise = 1e-15 * np.abs(Z).sum() * W / (np.abs(W).max() or 1.0)
+        slope = noise / step / max(1.0, float(relation.gauge(noise / step)))
+        rounding = float(relation(noise) + relation.conjugate(slope))
         size = np.abs(V).max() * (np.abs(G).max() + 1e-6 * np.abs(Z).max() / step) * Z.size
-        assert total == pytest.approx(np.sum(G * V), rel=1e-6, abs=1e-7 * size + 1e-12)
+        assert total == pytest.approx(np.sum(G * V), rel=1e-8, abs=1e-9 * size + rounding)
 
 
 @given(SEEDS, SIZES, st.floats(1e-3, 1e2), st.sampled_from(NORMS))
@@ -427,7 +431,7 @@ def test_the_prox_of_a_norm_is_zero_from_its_gauge_on(seed: int, t: int, step: f
     norm = draw(name, t, np.random.default_rng(seed))
     gauge = float(norm.gauge(Z)) if not norm.vanishes else 0.0
     if gauge > 0:
-        assert np.abs(norm.prox(Z, gauge * (1 + 1e-9))).max() <= 1e-9 * np.abs(Z).max()
+        assert np.abs(norm.prox(Z, gauge * (1 + 1e-9))).max() <= 1e-12 * gauge
         assert norm.prox(Z, gauge * 0.999).any()
 
 
@@ -459,7 +463,7 @@ def test_torch_agrees_and_differentiates(seed: int, t: int) -> None:
         assert value.item() == pytest.approx(expected, rel=1e-10, abs=1e-10)
         single = relation(torch.tensor(W, dtype=torch.float32))
         assert single.dtype == torch.float32
-        assert single.item() == pytest.approx(expected, rel=1e-3, abs=1e-4)
+        assert single.item() == pytest.approx(expected, rel=1e-4, abs=1e-4)
         assert relation(W.astype(np.float32)).dtype == np.float32
         if isinstance(relation, Quadratic):
             (gradient,) = torch.autograd.grad(value, leaf)

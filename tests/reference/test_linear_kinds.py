@@ -19,10 +19,13 @@ from relatask.relations import (
     Graph,
     HierarchicalPrior,
     Pairwise,
+    Progression,
     Ridge,
     RobustLowRank,
     RobustSparse,
     SharedSparsity,
+    Sparse,
+    TaskDescriptors,
     TraceNorm,
 )
 
@@ -299,3 +302,49 @@ def test_parts_that_the_strengths_leave_no_room_are_told_once() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MultiTaskRegressor(Dirty(1.0, 0.7)).fit(X, eta, tasks)
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+def test_a_warm_start_survives_another_relation(loss: str) -> None:
+    X, y, tasks = rows()
+    model = MultiTaskRegressor(loss=loss, warm_start=True, tol=1e-8)
+    relations = (
+        TraceNorm(0.1) + Sparse(0.1),
+        Pairwise(0.1),
+        RobustLowRank(0.1, 0.08),
+        SharedSparsity(0.1) + Ridge(0.1),
+        Progression(1.0, 1.0, 0.5),
+        Progression(1.0, 1.0, 0.0),
+        TraceNorm(0.1),
+    )
+    for relation in relations:
+        cold = MultiTaskRegressor(relation, loss=loss, tol=1e-8).fit(X, y, tasks)
+        warm = model.set_params(relation=relation).fit(X, y, tasks)
+        assert warm.objective_ == pytest.approx(cold.objective_, rel=2e-8)
+
+
+@pytest.mark.parametrize("intercept", ["tied", "free", "common", "none"])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_an_unseen_task_is_the_same_under_squared_loss_and_a_wide_huber(intercept: str, standardize: bool) -> None:
+    X, y, tasks = rows()
+    X = X + 3.0
+    relation = TaskDescriptors({k: [1.0, float(k)] for k in range(4)}, 1.0, 0.1)
+    squared, huber = (
+        MultiTaskRegressor(relation, loss=loss, standardize=standardize, intercept=intercept, tol=1e-10).fit(
+            X, y, tasks
+        )
+        for loss in ("squared", Huber(1e6))
+    )
+    np.testing.assert_allclose(squared.predict(X[:5], [3] * 5), huber.predict(X[:5], [3] * 5), rtol=1e-6)
+
+
+def test_score_takes_a_weight_for_every_label() -> None:
+    X, eta, _ = rows()
+    Y = np.column_stack([eta, eta > 0]).astype(float)
+    weights = np.ones(Y.shape)
+    weights[:5, 0] = 0.0
+    holes = np.where(weights > 0, Y, np.nan)
+    model = MultiTaskLinear(["regression", "binary"]).fit(X, Y, sample_weight=weights)
+    assert model.score(X, Y, sample_weight=weights) == pytest.approx(model.score(X, holes))
+    numbers = MultiTaskRegressor().fit(X, Y)
+    assert numbers.score(X, Y, sample_weight=weights) == pytest.approx(numbers.score(X, holes))

@@ -11,9 +11,10 @@ from sklearn.base import RegressorMixin
 
 from relatask.linear.fitting import End, fit_statistics
 from relatask.linear.input import reading
-from relatask.linear.input.design import Design, as_float, as_weights, warn_about_labels
+from relatask.linear.input.design import Design, as_float, each_label, warn_about_labels
 from relatask.linear.input.targets import target_scale, task_weights
 from relatask.linear.losses import Poisson
+from relatask.linear.losses.labels import mean_count
 from relatask.linear.losses.named import chosen_loss, learned_under
 from relatask.linear.losses.squared import Squared
 from relatask.linear.multitask import MultiTaskEstimator
@@ -52,7 +53,8 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         if codes is not None and codes.size and codes.max() >= len(self.tasks_):
             coef, intercept = with_new(self, codes_with_new(labels, len(codes), self.tasks_)[1])
         eta = predict_rows(X, codes, coef, intercept)
-        return np.exp(eta) if isinstance(chosen_loss(getattr(self, "loss", "squared")), Poisson) else eta
+        counts = isinstance(chosen_loss(getattr(self, "loss", "squared")), Poisson)
+        return mean_count(eta) if counts else eta
 
     def score(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> float:
         """Explained variance within tasks: 1 - sum_k SSE_k / sum_k SST_k over the observed labels.
@@ -74,13 +76,11 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         labels = labels.reshape(-1) if predicted.ndim == 1 else labels
         if labels.shape != predicted.shape:
             raise InputError(f"y has shape {labels.shape}, but predictions have {predicted.shape}.")
-        weights = as_weights(sample_weight, len(labels), self.tasks_ if labels.ndim == 2 else None)
-        weights = np.ones(len(labels)) if weights is None else weights
+        weights = each_label(sample_weight, labels.shape, self.tasks_)
         codes = self._codes(tasks, len(labels))
         if codes is None:
             codes = np.broadcast_to(np.arange(labels.shape[1]), labels.shape).ravel()
-            weights = np.broadcast_to(weights.reshape(len(labels), -1), labels.shape).ravel()
-        error, spread = reading.squares(labels.ravel(), predicted.ravel(), codes, weights)
+        error, spread = reading.squares(labels.ravel(), predicted.ravel(), codes, weights.ravel())
         return 1.0 - error / spread if spread > 0 else float("nan")
 
     def _fitted(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> dict[str, Any]:

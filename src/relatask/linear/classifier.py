@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 
 from relatask.linear.input import reading
 from relatask.linear.input.classes import class_weights, encode_classes
-from relatask.linear.input.design import as_weights
+from relatask.linear.input.design import each_label
 from relatask.linear.input.labels import encode_labels
 from relatask.linear.losses import Logistic, Multinomial
 from relatask.linear.losses.model import LossModel, learned, linear_predictor, tasks_first, tell_single_classes
@@ -179,9 +179,7 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskEstimator):
         if array.shape != predicted.shape:
             raise InputError(f"y has shape {array.shape}, but predictions have {predicted.shape}.")
         names, position = encode_labels(array)
-        weights = as_weights(sample_weight, len(array))
-        weights = np.ones(len(array)) if weights is None else weights
-        weights = np.broadcast_to(weights[:, None] if array.ndim == 2 else weights, array.shape)
+        weights = each_label(sample_weight, array.shape, self.tasks_)
         right = np.zeros(array.shape, dtype=bool)
         for place, name in enumerate(names.tolist()):
             right |= (position == place) & (predicted == name)

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.special import expit
 
 from relatask.linear.input import reading
-from relatask.linear.input.design import Design, as_float, as_weights
+from relatask.linear.input.design import Design, as_float, each_label
 from relatask.linear.input.labels import listed
 from relatask.linear.losses import KINDS, ByTask
+from relatask.linear.losses.labels import mean_count
 from relatask.linear.losses.model import LossModel, learned, linear_predictor
 from relatask.linear.multitask import MultiTaskEstimator, chosen_relation
 from relatask.linear.sums.forms import Array
@@ -115,7 +116,7 @@ class MultiTaskLinear(MultiTaskEstimator):
         kinds = np.array([self.kinds_[task] for task in self.tasks_.tolist()])
         kind = np.broadcast_to(kinds if codes is None else kinds[codes], eta.shape)
         mean = np.where(kind == "binary", expit(eta), eta)
-        return np.where(kind == "count", np.exp(np.minimum(np.where(kind == "count", eta, 0.0), 700.0)), mean)
+        return np.where(kind == "count", mean_count(eta), mean)
 
     def predict(self, X: Any, tasks: Any = None) -> Array:
         """Predict labels: numbers, the likelier class (0 or 1), mean counts.
@@ -155,13 +156,11 @@ class MultiTaskLinear(MultiTaskEstimator):
         labels = labels.reshape(-1) if eta.ndim == 1 else labels
         if labels.shape != eta.shape:
             raise InputError(f"y has shape {labels.shape}, but predictions have {eta.shape}.")
-        weights = as_weights(sample_weight, len(labels))
-        weights = np.ones(len(labels)) if weights is None else weights
+        weights = each_label(sample_weight, labels.shape, self.tasks_)
         shares = []
         for k, task in enumerate(self.tasks_.tolist()):
             at = (slice(None), k) if codes is None else (codes == k,)
-            s = weights if codes is None else weights[codes == k]
-            shares.append(_explained(labels[at], eta[at], s, self.kinds_[task], float(self.target_scale_[k])))
+            shares.append(_explained(labels[at], eta[at], weights[at], self.kinds_[task], float(self.target_scale_[k])))
         defined = [share for share in shares if share == share]
         return float(np.mean(defined)) if defined else float("nan")
 
@@ -256,7 +255,7 @@ def _units(design: Design, kinds: list[str], centred: bool) -> tuple[Array, Arra
 
 def _explained(y: Array, eta: Array, s: Array, kind: str, scale: float) -> float:
     """The share of one task's deviance that is explained."""
-    seen = ~np.isnan(y)
+    seen = ~np.isnan(y) & (s > 0)
     y, eta, s = y[seen], eta[seen], s[seen]
     if not len(y) or y.min() == y.max():
         return float("nan")

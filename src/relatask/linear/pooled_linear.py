@@ -15,6 +15,7 @@ from relatask.linear.input import reading
 from relatask.linear.input.design import as_float, as_weights
 from relatask.linear.input.labels import encode_tasks, known_codes, task_labels
 from relatask.linear.losses import KINDS
+from relatask.linear.losses.labels import mean_count
 from relatask.linear.mixed import MultiTaskLinear
 from relatask.linear.path import Path
 from relatask.linear.sums.forms import Array
@@ -182,7 +183,7 @@ class PooledLinear(BaseEstimator):
             raise InputError("predict needs tasks: each has its own intercept; pass predict(X, tasks=...).")
         else:
             eta = eta + self.intercept_[known_codes(tasks, len(eta), self.tasks_)]
-        return np.asarray(expit(eta)) if self.kind == "binary" else np.exp(np.minimum(eta, 700.0))
+        return np.asarray(expit(eta)) if self.kind == "binary" else mean_count(eta)
 
     def predict(self, X: Any, tasks: Any = None) -> Array:
         """Predict labels: the likelier class (0 or 1), or mean counts.

@@ -258,6 +258,8 @@ class SparseLowRank(Split):
 
 def _idle(strength: Strength, outlier: Strength, most: float, n_tasks: int) -> tuple[str, ...]:
     """Outliers from outlier >= most * strength on, what is shared from strength >= sqrt(t) * outlier on."""
+    if n_tasks == 1:  # one task is shared and outlying at once
+        return ()
     if float(outlier) >= most * float(strength):
         return ("outliers",)
     return ("shared",) if float(strength) >= np.sqrt(n_tasks) * float(outlier) else ()

@@ -170,6 +170,20 @@ def as_weights(values: Any, n: int, tasks: NDArray | None = None) -> Array | Non
     return None if (weights == 1).all() else weights
 
 
+def each_label(values: Any, shape: tuple[int, ...], tasks: NDArray) -> Array:
+    """Weights in the shape of the labels, (n,) or (n, t), from those of rows or of labels; 1 where none are given.
+
+    Raises
+    ------
+    InputError
+        As `as_weights`.
+    """
+    weights = as_weights(values, shape[0], tasks if len(shape) == 2 else None)
+    if weights is None:
+        return np.ones(shape)
+    return np.array(np.broadcast_to(weights[:, None] if weights.ndim < len(shape) else weights, shape))
+
+
 def same_length(X: Any, y: Array, name: str) -> None:
     """Raise InputError unless X and y have one row each."""
     if X.shape[0] != len(y):

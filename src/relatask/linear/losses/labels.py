@@ -246,19 +246,19 @@ class Poisson(Loss):
 
     def value(self, eta: Array, y: Array) -> Array:
         """Give half the deviance."""
-        return _exp(eta) - y * eta + (xlogy(y, y) - y)
+        return mean_count(eta) - y * eta + (xlogy(y, y) - y)
 
     def slope(self, eta: Array, y: Array) -> Array:
         """Give the mean, less y."""
-        return _exp(eta) - y
+        return mean_count(eta) - y
 
     def curvature(self, eta: Array, y: Array) -> Array:
         """Give the mean."""
-        return _exp(eta)
+        return mean_count(eta)
 
     def majorant(self, eta: Array, y: Array) -> Array:
         """Give the larger of mean and count: no quadratic lies above exp everywhere; this one does up to log y."""
-        return np.maximum(_exp(eta), y)
+        return np.maximum(mean_count(eta), y)
 
     def conjugate(self, u: Array, y: Array) -> Array:
         """Give v log v - v + y - y log y, with v = u + y >= 0."""
@@ -287,5 +287,6 @@ def _sigmoid(x: Array) -> Array:
     return np.where(x < 0, e, 1.0) / (1 + e)
 
 
-def _exp(eta: Array) -> Array:
+def mean_count(eta: Array) -> Array:
+    """exp(eta), finite whatever eta is."""
     return np.exp(np.minimum(eta, OVERFLOW))

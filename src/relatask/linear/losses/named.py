@@ -70,5 +70,8 @@ def learned_under(
     found, facts = learned(design, layout, relation, model, start)
     unit = np.ones(stats.n_tasks) if scale is None else scale
     pieces = {name: piece * unit[:, None] for name, piece in found.components.items()}
+    # Where features are measured from: their means, unless nothing centres them.
+    centred = settings["intercept"] == "free" or (settings["standardize"] and settings["intercept"] != "none")
+    facts["fill_"] = stats.center if centred else np.zeros_like(stats.center)
     facts |= {"coef_": found.coef * unit[:, None], "intercept_": found.intercept * unit, "components_": pieces}
     return found.start, facts

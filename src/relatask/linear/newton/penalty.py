@@ -74,6 +74,6 @@ def penalty(relation: Relation, n_tasks: int) -> Penalty:
 def guessed(terms: Sequence[Proximal | Split], start: Start | None, shape: tuple[int, int]) -> list[Array]:
     """The Z_i that an inner solve ended with, zeros where there was none."""
     state = None if start is None else start.admm
-    if state is None or len(terms) == 1:
-        return [np.zeros(shape) for _ in terms]
-    return state.multipliers()[: len(terms)]
+    known = [] if state is None or len(terms) == 1 else state.multipliers()[: len(terms)]
+    # An earlier fit's relation may have had fewer terms.
+    return known if len(known) == len(terms) else [np.zeros(shape) for _ in terms]

@@ -72,8 +72,10 @@ class PerClassSplit(Split):
 
     @classmethod
     def example(cls, n_tasks: int) -> Self:
-        """Give nothing: there is no component relation below this one."""
-        raise NotImplementedError
+        """Give two classes of a low-rank matrix with outlying tasks."""
+        from relatask.relations import RobustLowRank
+
+        return cls(RobustLowRank.example(n_tasks), 2)
 
 
 def per_class(relation: Relation, n_classes: int) -> Relation:

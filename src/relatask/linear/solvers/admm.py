@@ -61,8 +61,10 @@ def admm(objective: Objective, *, tol: float, max_iter: int, start: State | None
     shape = problem.shape
     # A term of m components holds W by a spring of 1/m: they share what W moves.
     stiffness = float(sum(1 / len(p) for p in proxes))
-    rho = start.rho if start else first_step(objective)
     copies = Copies(tuple(len(p) for p in proxes))
+    # An earlier fit's relation may have had other terms or components.
+    start = start if start and tuple(len(own) for own in start.V) == copies.counts else None
+    rho = start.rho if start else first_step(objective)
     V = copies.stacked(start.V) if start else np.zeros((copies.total, *shape))
     U = copies.stacked(start.duals) / rho if start else np.zeros((copies.total, *shape))
     data_step = _data_step(objective, rho * stiffness)
