@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.linear.timing import best_seconds
 from relatask.linear import MultiTaskRegressor
-from relatask.linear.sums.statistics import grouped
+from relatask.linear.sums.passes import grouped
 from relatask.relations import Dirty, Relation, RobustLowRank, RobustSparse
 
 CASES = ((10, 200, 50), (20, 500, 100), (10, 1_000, 50))

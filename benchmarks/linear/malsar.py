@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.linear.school import rows, similarity
 from benchmarks.linear.timing import best_seconds
 from relatask.linear import MultiTaskRegressor
-from relatask.linear.sums.statistics import grouped
+from relatask.linear.sums.passes import grouped
 from relatask.relations import (
     CappedSparse,
     Chain,

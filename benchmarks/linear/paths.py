@@ -12,7 +12,7 @@ from benchmarks.linear.timing import best_seconds
 from relatask.linear import MultiTaskRegressor
 from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model, solve_path
-from relatask.linear.sums.statistics import columns, grouped
+from relatask.linear.sums.passes import columns, grouped
 from relatask.relations import Relation, parameters, with_parameters
 
 STRENGTHS = 50

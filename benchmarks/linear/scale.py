@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.linear.school import relations as school_relations
 from benchmarks.linear.school import rows, similarity
 from relatask.linear import MultiTaskRegressor
-from relatask.linear.sums.statistics import grouped
+from relatask.linear.sums.passes import grouped
 from relatask.relations import Chain, Graph, Pairwise, Quadratic, Relation, TaskPrecision, parts
 
 CASES = {

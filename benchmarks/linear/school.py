@@ -12,7 +12,7 @@ import scipy
 from benchmarks.linear.timing import best_seconds
 from relatask.data import load
 from relatask.linear import MultiTaskRegressor
-from relatask.linear.sums.statistics import grouped
+from relatask.linear.sums.passes import grouped
 from relatask.relations import (
     Chain,
     Graph,

@@ -20,7 +20,7 @@ from linear_oracle import (
     quadratic_optimum,
 )
 from relatask.linear import MultiTaskRegressor, PooledRegressor
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.notices import RelataskWarning
 from relatask.relations import (
     Chain,
@@ -87,7 +87,7 @@ def test_tasks_with_fewer_rows_than_half_the_columns_keep_their_rows(
 ) -> None:
     data = case("groups", 1, t=4, d=70, n=12)
     thin = MultiTaskRegressor(relation, tol=1e-8).fit(**data.arguments)
-    monkeypatch.setattr(statistics, "THIN", 1_000)
+    monkeypatch.setattr(passes, "THIN", 1_000)
     full = MultiTaskRegressor(relation, tol=1e-8).fit(**data.arguments)
     assert thin.objective_ == pytest.approx(full.objective_, rel=1e-6)
     if all(isinstance(part, Quadratic) for part in parts(relation)):
@@ -100,7 +100,7 @@ def test_tasks_with_fewer_rows_than_half_the_columns_keep_their_rows(
 def test_thin_tasks_reach_the_optimum(
     layout: str, relation: Relation, intercept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "THIN", 4)
+    monkeypatch.setattr(passes, "THIN", 4)
     data = case(layout, 2, t=4, d=11, n=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RelataskWarning)

@@ -9,7 +9,7 @@ import pytest
 
 from linear_oracle import INTERCEPTS, Case, case, precision, quadratic_optimum, system
 from relatask.linear import MultiTaskRegressor, PooledRegressor
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
     Chain,
@@ -75,7 +75,7 @@ def test_a_large_null_space_that_is_not_searched_is_said() -> None:
 def test_thin_columns_whose_holes_are_sorted_otherwise_than_the_tasks(
     relation: Relation, intercept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "THIN", 4)
+    monkeypatch.setattr(passes, "THIN", 4)
     data = case("columns", 7, t=5, d=20, n=9)
     # All tasks have 8 labels, so they share a bucket, and the patterns sort in reverse.
     data.y[np.arange(5), np.arange(5)] = np.nan

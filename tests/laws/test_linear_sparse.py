@@ -16,7 +16,7 @@ from relatask import InputError
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.linear.input.reading import design
 from relatask.linear.path import within_task_folds
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.relations import (
     Chain,
@@ -131,7 +131,7 @@ def test_an_offset_costs_no_digits() -> None:
     X[:, 1] = np.where(rng.random(400) < 0.6, 1e6, 0.0)  # in most
     X[:, 2] = np.where(rng.random(400) < 0.1, 1e6, 0.0)  # in few
     y, codes = rng.normal(size=400), np.zeros(400, dtype=np.intp)
-    found = statistics.grouped(sparse.csr_array(X), y, codes, 1)
+    found = passes.grouped(sparse.csr_array(X), y, codes, 1)
     exact = X.astype(np.longdouble)
     exact = exact - exact.mean(0)
     assert np.allclose(found.forms.dense()[0], (exact.T @ exact).astype(float), rtol=1e-10)

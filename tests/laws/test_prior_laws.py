@@ -15,7 +15,7 @@ from tests.linear_oracle import case as draw
 from relatask.linear import MultiTaskRegressor
 from relatask.linear.prior.fit import PriorFit, fit_prior
 from relatask.linear.prior.posterior import NEW
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.notices import InputError
 from relatask.relations import Pairwise
 from relatask.relations.hierarchical_prior import HierarchicalPrior
@@ -25,7 +25,7 @@ INTERCEPTS = ("free", "tied", "common", "none")
 
 
 def fitted(data: Case, kind="full", intercept="tied", **options) -> PriorFit:
-    stats = statistics.grouped(data.X, data.y, data.tasks, data.t, data.weights)
+    stats = passes.grouped(data.X, data.y, data.tasks, data.t, data.weights)
     return fit_prior(stats, HierarchicalPrior(kind, **options), intercept=intercept, tol=1e-7)
 
 

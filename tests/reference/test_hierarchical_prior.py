@@ -11,7 +11,7 @@ from tests.linear_oracle import center_and_scale
 
 from relatask.linear.prior.fit import PriorFit, fit_prior
 from relatask.linear.prior.posterior import NEW
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.notices import InputError
 from relatask.relations.hierarchical_prior import HierarchicalPrior
 
@@ -89,9 +89,9 @@ def fitted(data, relation=None, *, intercept="tied", standardize=True, tol=1e-6,
     kept = slice(None) if data.weights is None else data.weights > 0
     weights = None if data.weights is None else data.weights[kept]
     if data.tasks is None:
-        stats = statistics.columns(data.X[kept], data.y[kept], weights)
+        stats = passes.columns(data.X[kept], data.y[kept], weights)
     else:
-        stats = statistics.grouped(data.X[kept], data.y[kept], data.tasks[kept], data.t, weights)
+        stats = passes.grouped(data.X[kept], data.y[kept], data.tasks[kept], data.t, weights)
     relation = HierarchicalPrior("full", **options) if relation is None else relation
     return fit_prior(stats, relation, intercept=intercept, standardize=standardize, tol=tol)
 
@@ -236,7 +236,7 @@ def test_intervals_cover_on_average_over_tasks():
     for _ in range(20):
         m = rng.normal(size=d + 1)
         W = m + rng.normal(size=(t, d + 1)) @ L.T
-        fit = fit_prior(statistics.grouped(*sample(W), tasks, t), HierarchicalPrior("full"), intercept="tied")
+        fit = fit_prior(passes.grouped(*sample(W), tasks, t), HierarchicalPrior("full"), intercept="tied")
         X, y = sample(W)
         error = y - np.einsum("nd,nd->n", X, fit.coef[tasks]) - fit.intercept[tasks]
         known.append(np.abs(error) <= 1.6449 * np.sqrt(fit.uncertainty.variance(X, tasks)))
@@ -249,7 +249,7 @@ def test_intervals_cover_on_average_over_tasks():
 
 def test_too_few_labels_are_told():
     X = np.random.default_rng(0).normal(size=(4, 5))
-    stats = statistics.grouped(X, X[:, 0], np.array([0, 0, 1, 1]), 2)
+    stats = passes.grouped(X, X[:, 0], np.array([0, 0, 1, 1]), 2)
     with pytest.raises(InputError, match="4 labels are too few for a mean of 4 coefficients"):
         fit_prior(stats, HierarchicalPrior(), intercept="none")
     with pytest.raises(InputError, match="2 labels beyond one a task are too few"):

@@ -12,7 +12,7 @@ from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import family
 from relatask.linear.solvers.preconditioners import large_eigenvalues, spectral
 from relatask.linear.sums import forms as forms_module
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.linear.sums.forms import Bucket, Forms, sandwich
 from relatask.linear.sums.shifted import Inverses, Spectral, Whitened, one_shift, shifted
 from relatask.notices import RelataskWarning
@@ -43,8 +43,8 @@ def problem(layout: str, monkeypatch: pytest.MonkeyPatch, intercept: str = "free
     codes = np.repeat(np.arange(T), count)
     X = rng.normal(size=(len(codes), D)) * np.geomspace(0.1, 10, D)
     y = X @ rng.normal(size=D) + rng.normal(size=len(codes)) + codes
-    monkeypatch.setattr(statistics, "THIN", 4)
-    stats = statistics.grouped(X, y, codes, T, rng.uniform(0.5, 2.0, len(codes)))
+    monkeypatch.setattr(passes, "THIN", 4)
+    stats = passes.grouped(X, y, codes, T, rng.uniform(0.5, 2.0, len(codes)))
     held = {name for bucket in stats.forms.buckets for name in ("gram", "rows") if getattr(bucket, name) is not None}
     assert held == {"grams": {"gram"}, "rows": {"rows"}, "mixed": {"gram", "rows"}}[layout]
     return Squared("task", intercept).problem(stats, np.zeros(D))  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ def test_few_iterations_where_block_jacobi_needs_many(monkeypatch: pytest.Monkey
     t, d = 60, 8
     codes = np.repeat(np.arange(t), 5)
     X = rng.normal(size=(len(codes), d)) * np.geomspace(0.1, 10, d)
-    stats = statistics.grouped(X, X @ rng.normal(size=d) + rng.normal(size=len(codes)), codes, t)
+    stats = passes.grouped(X, X @ rng.normal(size=d) + rng.normal(size=len(codes)), codes, t)
     p = Squared().problem(stats, np.zeros(d))
     F = rng.normal(size=(t, 12))
     one = family([TaskPrecision(F @ F.T, 5.0)], t)
@@ -225,7 +225,7 @@ def test_products_through_rows_some_tasks_at_a_time(slab: int, shared: bool, mon
 def test_rows_are_padded_by_a_quarter_at_most() -> None:
     rng = np.random.default_rng(0)
     few = {k: rng.normal(size=(n, 3)) for k, n in enumerate([1, 2, 3, 5, 8, 9, 13, 17, 31, 33, 60, 64, 65, 100])}
-    buckets = statistics._buckets(np.zeros((0, 3, 3)), np.zeros(0, dtype=np.intp), few)
+    buckets = passes._buckets(np.zeros((0, 3, 3)), np.zeros(0, dtype=np.intp), few)
     seen = []
     for bucket in buckets:
         for place, k in enumerate(bucket.tasks):

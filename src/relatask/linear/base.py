@@ -104,6 +104,7 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
             **vars(probe),
             "_fit_layout": layout,
             "_end": None,
+            "_statistics": stats,
             "scale_": np.where(stats.spread > 0, stats.spread, 1.0),
             "target_scale_": np.ones(stats.n_tasks) if model.target_scale is None else model.target_scale,
             "absent_": stats.absent,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.input.blocks import without
 from relatask.linear.input.labels import encode_tasks, listed, object_array
-from relatask.linear.sums import statistics
+from relatask.linear.sums import passes
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning, tell
@@ -46,8 +46,8 @@ class Design:
     def statistics(self) -> Statistics:
         """One pass over the rows."""
         if self.codes is None:
-            return statistics.columns(self.X, self.y, self.weights)
-        stats = statistics.grouped(self.X, self.y, self.codes, self.n_tasks, self.weights)
+            return passes.columns(self.X, self.y, self.weights)
+        stats = passes.grouped(self.X, self.y, self.codes, self.n_tasks, self.weights)
         return stats if self.absent is None else without(stats, self.absent)
 
     def rows(self, index: NDArray[np.intp]) -> Design:

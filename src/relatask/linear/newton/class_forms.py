@@ -8,9 +8,9 @@ from scipy import sparse
 
 from relatask.linear.newton.products import X, grams
 from relatask.linear.sums.forms import Array, Bucket
+from relatask.linear.sums.passes import THIN
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.linear.sums.sparse_rows import SparseRows
-from relatask.linear.sums.statistics import THIN
 
 
 def class_bucket(tasks: NDArray[np.intp], x: X, h: Array, mixed: Array | None, followed: Array | None) -> Bucket:

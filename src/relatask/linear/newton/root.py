@@ -14,9 +14,9 @@ from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, elimi
 from relatask.linear.newton.prepare import Prepared, Rows
 from relatask.linear.newton.products import grams
 from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.passes import THIN
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.linear.sums.sparse_rows import SparseRows
-from relatask.linear.sums.statistics import THIN
 
 FLOOR = 1e-3
 """Below this share of the labels' norm a residual norm is smoothed: at 0 it has a kink."""

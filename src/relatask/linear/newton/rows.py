@@ -12,9 +12,9 @@ from relatask.linear.losses import Loss
 from relatask.linear.newton.local import Intercepts, Local, Point, Slopes, eliminated
 from relatask.linear.newton.products import X, grams
 from relatask.linear.sums.forms import ROUNDING, Array, Bucket, Forms
+from relatask.linear.sums.passes import THIN
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.linear.sums.sparse_rows import SparseRows
-from relatask.linear.sums.statistics import THIN
 
 BALANCE = 60
 """Steps of a one-dimensional search at most."""
