@@ -1,0 +1,143 @@
+"""Rows taken out of statistics again, and how many digits that costs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.sums.forms import Array, Bucket, Forms
+from relatask.linear.sums.merging import grams_of, of_labels, same_shape
+from relatask.linear.sums.statistics import Statistics
+from relatask.notices import InputError
+
+INDEFINITE = 1e-9
+"""A negative eigenvalue above this share of what was there before is no rounding: those rows were never added."""
+
+
+def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -> Statistics:
+    """The statistics of the rows of `whole` that are not in `part`, for the same tasks in the same order.
+
+    Parameters
+    ----------
+    whole, part : Statistics
+        Of all rows, and of those to take out.
+    names : (t,), optional
+        The tasks' labels, for messages.
+
+    Raises
+    ------
+    InputError
+        Where more rows would be taken out of a task than it has, or where what would be left is no sum of squares
+        (not positive semidefinite): such rows were never added. That rows of the right size were never added cannot
+        be told from sums.
+    """
+    same_shape(whole, part)
+    labels = list(range(whole.n_tasks)) if names is None else names.tolist()
+    touched = np.flatnonzero(part.count)
+    count = whole.count - part.count
+    for k in touched[count[touched] < 0].tolist():
+        raise InputError(
+            f"task {labels[k]!r} has {whole.count[k]} labels, and {part.count[k]} were to be forgotten; forget only "
+            f"rows that were added."
+        )
+    slack = 1e-9 * whole.weight
+    weight = np.where(count > 0, whole.weight - part.weight, 0.0)
+    wrong = (count > 0) & (weight <= slack) | (count == 0) & (np.abs(whole.weight - part.weight) > slack)
+    for k in touched[wrong[touched]].tolist():
+        raise InputError(
+            f"task {labels[k]!r}: labels of weight {part.weight[k]:g} were to be forgotten out of {whole.weight[k]:g}, "
+            f"which leaves {count[k]} labels; forget rows with the weights that they were added with."
+        )
+    left = np.divide(1.0, weight, out=np.zeros_like(weight), where=weight > 0)
+    mean_x = (whole.mean_x * whole.weight[:, None] - part.mean_x * part.weight[:, None]) * left[:, None]
+    mean_y = (whole.mean_y * whole.weight - part.mean_y * part.weight) * left
+    untouched = np.ones(whole.n_tasks, dtype=bool)
+    untouched[touched] = False
+    mean_x[untouched], mean_y[untouched] = whole.mean_x[untouched], whole.mean_y[untouched]
+    share = np.divide(weight * part.weight, whole.weight, out=np.zeros_like(weight), where=whole.weight > 0)
+    step_x, step_y = part.mean_x - mean_x, part.mean_y - mean_y
+    grams = grams_of(whole.forms)
+    cross, yy = whole.cross.copy(), whole.yy.copy()
+    taken = grams_of(part.forms)
+    for k in touched.tolist():
+        if count[k] == 0:
+            grams[k], cross[k], yy[k] = 0.0, 0.0, 0.0
+            continue
+        before = _joint(grams[k], cross[k], yy[k])
+        grams[k] -= taken[k] + share[k] * np.multiply.outer(step_x[k], step_x[k])
+        cross[k] -= part.cross[k] + share[k] * step_y[k] * step_x[k]
+        yy[k] -= part.yy[k] + share[k] * step_y[k] ** 2
+        grams[k], cross[k], yy[k] = _definite(before, _joint(grams[k], cross[k], yy[k]), labels[k])
+    if whole.forms.shared is not None and (count == count[0]).all() and (grams == grams[:1]).all():
+        bucket = Bucket(np.arange(whole.n_tasks), np.ones(whole.n_tasks), gram=grams[:1])
+    else:
+        bucket = Bucket(np.arange(whole.n_tasks), np.ones(whole.n_tasks), gram=grams)
+    rest = replace(
+        whole,
+        count=count,
+        weight=weight,
+        mean_x=mean_x,
+        mean_y=mean_y,
+        forms=Forms((bucket,), whole.n_tasks, whole.n_features),
+        cross=cross,
+        yy=yy,
+    )
+    by_label = np.isclose(whole.row_weight, whole.weight.sum(), rtol=1e-12)
+    return of_labels(rest) if by_label else _columns_left(rest, whole, part)
+
+
+def lost_digits(rest: Statistics, part: Statistics) -> Array:
+    """(t,) the factor by which rounding grows when `part` is taken out and `rest` is left: condition x removed / kept.
+
+    The condition number is that of the columns scaled to one length, over the directions that are seen at all; 0 where
+    nothing was removed or nothing is left.
+    """
+    found = np.zeros(rest.n_tasks)
+    grams = grams_of(rest.forms)
+    for k in np.flatnonzero((part.count > 0) & (rest.count > 1)).tolist():
+        root = np.sqrt(np.maximum(np.diagonal(grams[k]), 0.0))
+        seen = root > 0
+        if not seen.any():
+            continue
+        values = np.linalg.eigvalsh(grams[k][np.ix_(seen, seen)] / np.multiply.outer(root[seen], root[seen]))
+        rank = min(int(seen.sum()), int(rest.count[k]) - 1)
+        smallest = max(float(values[-rank]), np.finfo(np.float64).eps)
+        found[k] = values[-1] / smallest * part.weight[k] / rest.weight[k]
+    return found
+
+
+def _joint(gram: Array, cross: Array, yy: float) -> Array:
+    """Moments of features and label together, (d + 1, d + 1)."""
+    return np.block([[gram, cross[:, None]], [cross[None], np.array([[yy]])]])
+
+
+def _definite(before: Array, left: Array, label: object) -> tuple[Array, Array, float]:
+    """What is left, with what is negative by rounding at zero; InputError where it is more than rounding."""
+    size = np.sqrt(np.maximum(np.diagonal(before), 0.0))
+    unit = np.where(size > 0, size, 1.0)
+    values, vectors = np.linalg.eigh(left / np.multiply.outer(unit, unit))
+    if values[0] < -INDEFINITE:
+        raise InputError(
+            f"task {label!r}: without these rows its sums of squares are not positive semidefinite (smallest "
+            f"eigenvalue {values[0]:.1e} of what was there), so they were never added as they are; forget only rows "
+            f"that were added, with their labels and weights."
+        )
+    if values[0] < 0:
+        left = (vectors * np.maximum(values, 0.0)) @ vectors.T * np.multiply.outer(unit, unit)
+    return left[:-1, :-1], left[:-1, -1], float(left[-1, -1])
+
+
+def _columns_left(rest: Statistics, whole: Statistics, part: Statistics) -> Statistics:
+    """Means and spreads of the columns over the rows that are left, where a row has labels of several tasks."""
+    total = whole.row_weight - part.row_weight
+    if total <= 1e-9 * whole.row_weight:
+        return of_labels(rest)
+    center = (whole.center * whole.row_weight - part.center * part.row_weight) / total
+    share = total * part.row_weight / whole.row_weight
+    square = np.square(whole.spread) * whole.row_weight - np.square(part.spread) * part.row_weight
+    square -= share * np.square(part.center - center)
+    # What is left of a column that no longer varies is rounding of what was there.
+    square = np.where(square > 1e-13 * np.square(whole.spread) * whole.row_weight, square, 0.0)
+    return replace(rest, center=center, spread=np.sqrt(square / total), row_weight=total)
