@@ -81,11 +81,8 @@ def test_sparse_rows_merge_where_they_may_be_dense() -> None:
     X, y, codes, _ = rows(1, 60, 6, 3)
     X[X < 5] = 0.0
     whole = grouped(X, y, codes, 3)
-    merged = merge(
-        grouped(sparse.csr_array(X[:30]), y[:30], codes[:30], 3),
-        grouped(sparse.csr_array(X[30:]), y[30:], codes[30:], 3),
-    )
-    same(merged, whole)
+    halves = [grouped(sparse.csr_array(X[p]), y[p], codes[p], 3) for p in (slice(30), slice(30, 60))]
+    same(merge(*halves), whole)
 
 
 @given(SEEDS, st.integers(1, 4))
@@ -102,8 +99,9 @@ def test_what_was_added_can_be_taken_out(seed: int, t: int) -> None:
 def test_a_task_can_be_forgotten_whole() -> None:
     X, y, codes, _ = rows(2, 60, 3, 3)
     rest = without(grouped(X, y, codes, 3), grouped(X[codes == 1], y[codes == 1], codes[codes == 1], 3))
-    assert rest.count[1] == 0 and rest.weight[1] == 0
-    assert not rest.forms.dense()[1].any() and not rest.cross[1].any()
+    assert (rest.count[1], rest.weight[1]) == (0, 0)
+    assert not rest.forms.dense()[1].any()
+    assert not rest.cross[1].any()
     same(only(rest, np.array([0, 2])), grouped(X[codes != 1], y[codes != 1], codes[codes != 1] // 2, 2))
 
 
