@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.sums import batched
 from relatask.linear.sums.forms import Array, Forms
 
 NO_NOISE = 1e-10
@@ -191,6 +192,10 @@ def _inverse_roots(rows: Array, root: Array, weight: Array | None) -> tuple[Arra
     V = scaled @ scaled.swapaxes(1, 2)
     p = V.shape[1]
     V[:, np.arange(p), np.arange(p)] += 1.0
+    if len(V) >= batched.MANY and p <= batched.SMALL:
+        together = batched.inverse_roots(V)
+        if together is not None:
+            return together
     try:
         lower = np.linalg.cholesky(V)
     except np.linalg.LinAlgError:

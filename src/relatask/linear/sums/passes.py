@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from relatask.linear.sums import batched
 from relatask.linear.sums.forms import Array, Bucket, Forms
 from relatask.linear.sums.groups import by_pattern, by_task, label_patterns, row_weights
 from relatask.linear.sums.moments import CHUNK, column_moments, shared_rows
@@ -37,11 +38,13 @@ def grouped(X: NDArray, y: Array, codes: NDArray[np.integer], n_tasks: int, weig
     if sparse.issparse(X):
         return sparse_statistics(X, y, codes, n_tasks, weights)
     d = X.shape[1]
+    count = np.bincount(codes, minlength=n_tasks)
+    weight: Array = np.bincount(codes, weights, minlength=n_tasks).astype(np.float64)
+    if d <= THIN and batched.pays(n_tasks, len(codes), d):
+        return _of_small_tasks(X, y, codes, count, weight, weights)
     # Codes in the smallest type are sorted by radix, ten times faster.
     order = np.argsort(codes.astype(np.min_scalar_type(max(n_tasks - 1, 0))), kind="stable")
-    count = np.bincount(codes, minlength=n_tasks)
     ends = np.cumsum(count)
-    weight: Array = np.bincount(codes, weights, minlength=n_tasks).astype(np.float64)
     thin = (count < d / 2) & (d > THIN) & (count > 0)
     mean_x, mean_y = np.zeros((n_tasks, d)), np.zeros(n_tasks)
     cross, yy = np.zeros((n_tasks, d)), np.zeros(n_tasks)
@@ -111,6 +114,17 @@ def sparse_statistics(X: Any, y: Array, codes: NDArray[np.integer], n_tasks: int
     center, spread = sparse_column_moments(X, row_weight)
     parts = found.weight, found.mean_x, found.mean_y, found.forms, found.cross, found.yy
     return Statistics(count, *parts, center, _flat(spread, center), float(row_weight.sum()))
+
+
+def _of_small_tasks(
+    X: NDArray, y: Array, codes: NDArray[np.integer], count: NDArray[np.intp], weight: Array, weights: Array | None
+) -> Statistics:
+    """Many tasks of few rows each, in one compiled loop."""
+    t, d = len(count), X.shape[1]
+    mean_x, mean_y, grams, cross, yy = batched.task_moments(X, y, codes, count, weights)
+    center, spread = _columns_from_tasks(weight, mean_x, grams, {})
+    forms = Forms((Bucket(np.arange(t), np.ones(t), gram=grams),), t, d)
+    return Statistics(count, weight, mean_x, mean_y, forms, cross, yy, center, spread, float(weight.sum()))
 
 
 def _columns_with_holes(

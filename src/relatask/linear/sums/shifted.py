@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 
+from relatask.linear.sums import batched
 from relatask.linear.sums.forms import Array, Bucket, Forms, SpectrumBucket, sandwich
 from relatask.linear.sums.sparse_bucket import SparseBucket
 
@@ -186,6 +187,10 @@ def _some(bucket: Bucket, chosen: NDArray[np.bool_]) -> Bucket:
 
 
 def _inverses(gram: Array, scale: Array, shift: Array) -> Array:
+    if len(gram) >= batched.MANY and gram.shape[1] <= batched.SMALL:
+        together = batched.inverses(gram, scale, shift)
+        if together is not None:
+            return together
     out = np.empty_like(gram)
     diagonal = np.diag_indices(gram.shape[1])
     for k in range(len(gram)):
