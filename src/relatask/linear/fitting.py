@@ -14,6 +14,7 @@ from relatask.linear.path import Model
 from relatask.linear.problem import Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
+from relatask.linear.streaming.blocks import solve_in_blocks, without_forms
 from relatask.linear.sums.forms import ROUNDING, Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import RelataskWarning, tell
@@ -69,16 +70,20 @@ def fit_statistics(
     end : End or None
         Of an earlier fit; used where it was on the same tasks and columns, under parts of the same kinds.
     """
-    scaled, center, scale, problem = model.prepare(stats)
+    solved = solve_in_blocks(stats, relation, model)
+    # Very many tasks are solved some at a time; nothing is asked of their forms then.
+    scaled, center, scale, problem = model.prepare(stats if solved is None else without_forms(stats))
     # Columns that no datum sees are 0; at least one stays, because norms of an empty matrix are not defined.
-    columns = np.flatnonzero(problem.forms.diagonal().any(0))
+    columns = np.flatnonzero(problem.forms.diagonal().any(0)) if solved is None else np.arange(problem.shape[1])
     columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
     reduced = problem if len(columns) == problem.shape[1] else problem.restricted(columns)
     # A part of strength 0 has no place in a solver's state.
     kinds = tuple((type(part).__name__, part.vanishes) for part in parts(relation))
     here = (tuple(columns.tolist()), problem.shape, kinds)
     start = end.start if end is not None and (end.columns, end.shape, end.kinds) == here else None
-    solution, state = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
+    if solved is None:
+        solved = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
+    solution, state = solved
     if solution.residual > model.tol:
         tell_unconverged(solution, model.tol)
     tell_idle(relation, problem.shape)
