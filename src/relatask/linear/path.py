@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from relatask.linear.features import alike, priced, reach_on
 from relatask.linear.input.blocks import measured_from
 from relatask.linear.input.design import Design
 from relatask.linear.input.folds import within_task_folds
 from relatask.linear.input.labels import listed
 from relatask.linear.input.targets import divided_targets
 from relatask.linear.losses.squared import Squared, pooled
-from relatask.linear.problem import Problem
+from relatask.linear.problem import Columns, Problem
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
 from relatask.linear.solvers.direct import direct
@@ -60,7 +61,8 @@ class Model:
         # A feature that a task lacks is where the others are measured from, and says nothing.
         scaled = measured_from(scaled, scaled.center if self.datafit.intercept == "free" else center)
         problem = self.datafit.problem(scaled, center)
-        return scaled, center, scale, pooled(problem) if self.pooled else problem
+        problem = pooled(problem) if self.pooled else problem
+        return scaled, center, scale, replace(problem, columns=Columns.scaled(scale, problem.shape[1]))
 
     def coefficients(self, stats: Statistics, center: Array, scale: Array, W: Array) -> tuple[Array, Array]:
         """Coefficients (t, d) and intercepts (t,) in original units; `stats` are the scaled ones."""
@@ -128,7 +130,7 @@ def choose(design: Design, stats: Statistics, relation: Relation, model: Model, 
     ) -> tuple[Array, float]:
         return _fold_errors(train, test, relation, names, candidates, model)
 
-    reach = partial(reach_of, correlations=[problem.cross], curvature=curvature)
+    reach = partial(reach_of, correlations=[problem.cross], curvature=curvature, columns=problem.columns)
     return cross_validated(design, stats.count, relation, reach, fold_errors, seed)
 
 
@@ -187,9 +189,11 @@ def cross_validated(
     return with_parameters(relation, **chosen), Path(names, np.array(candidates), errors, best)
 
 
-def reach_of(part: Relation, name: str, correlations: Sequence[Array], curvature: float) -> tuple[float, float]:
+def reach_of(
+    part: Relation, name: str, correlations: Sequence[Array], curvature: float, columns: Columns | None = None
+) -> tuple[float, float]:
     """The reach of a strength that suits all of several correlations (t, d): one, or one for each class."""
-    reaches = [part.reach(name, Z, curvature) for Z in correlations]
+    reaches = [reach_on(part, name, Z, curvature, columns) for Z in correlations]
     return max(low for low, _ in reaches), max(high for _, high in reaches)
 
 
@@ -198,6 +202,17 @@ def solve_path(
 ) -> list[Array]:
     """W (t, d) for every candidate strength; quadratic paths at once, others from strong to weak, warm-started."""
     relations = [with_parameters(relation, **dict(zip(names, c, strict=True))) for c in candidates]
+    found: list[Array] = [np.empty(0)] * len(relations)
+    for group in alike(relations):
+        data = priced(problem, relations[group[0]])[0]
+        rest = [priced(problem, relations[place])[1] for place in group]
+        for place, W in zip(group, _solve_alike(data, rest, model), strict=True):
+            found[place] = W
+    return found
+
+
+def _solve_alike(problem: Problem, relations: Sequence[Relation], model: Model) -> list[Array]:
+    """The same under relations on tasks alone."""
     if is_quadratic(relations[0]):
         t, d = problem.shape
         whole = family(relations, t)

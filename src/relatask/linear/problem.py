@@ -13,6 +13,33 @@ from relatask.relations import Relation
 
 
 @dataclass(frozen=True, eq=False)
+class Columns:
+    """Which features the columns of a problem are.
+
+    Attributes
+    ----------
+    place : (p,) of each column among the features; -1 for a tied intercept.
+    scale : (p,) what it was divided by.
+    n_features : how many there are.
+    """
+
+    place: NDArray[np.intp]
+    scale: Array
+    n_features: int
+
+    @classmethod
+    def scaled(cls, scale: Array, n_columns: int) -> Columns:
+        """All features divided by (d,) `scale`; more columns than these are none."""
+        more = n_columns - len(scale)
+        place = np.concatenate([np.arange(len(scale)), np.full(more, -1)])
+        return cls(place, np.concatenate([scale, np.ones(more)]), len(scale))
+
+    def some(self, columns: NDArray[np.intp]) -> Columns:
+        """Some of the columns."""
+        return replace(self, place=self.place[columns], scale=self.scale[columns])
+
+
+@dataclass(frozen=True, eq=False)
 class Problem:
     """F(W) = 1/2 <W, H W> - <B, W> + constant, with H = blockdiag(G_k) - u u'.
 
@@ -22,12 +49,14 @@ class Problem:
     cross : (t, d), B.
     constant : F(0).
     coupling : (t, d) u, where one intercept is common to all tasks; else None.
+    columns : Columns, where relations on features are to be told; else None.
     """
 
     forms: Forms
     cross: Array
     constant: float
     coupling: Array | None = None
+    columns: Columns | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,6 +87,7 @@ class Problem:
             forms=Forms(buckets, self.forms.n_tasks, len(columns)),
             cross=self.cross[:, columns],
             coupling=None if self.coupling is None else self.coupling[:, columns],
+            columns=None if self.columns is None else self.columns.some(columns),
         )
 
 

@@ -14,11 +14,12 @@ from relatask.relations.hierarchical_prior import HierarchicalPrior
 from relatask.relations.hierarchy import HierarchicalClusters, TreeGuided
 from relatask.relations.learned_covariance import LearnedCovariance
 from relatask.relations.learned_graph import LearnedGraph
+from relatask.relations.manifold import Manifold
 from relatask.relations.network import TaskRelationNetwork
 from relatask.relations.norms import SharedSparsity, Sparse, TraceNorm
 from relatask.relations.precision import Dense, Diagonal, LowRank, Precision
 from relatask.relations.quadratic import Chain, Graph, Pairwise, Ridge
-from relatask.relations.relation import Alternating, Proximal, Quadratic, Relation, Smooth
+from relatask.relations.relation import Alternating, FeatureQuadratic, Proximal, Quadratic, Relation, Smooth
 from relatask.relations.robust import RobustLowRank, RobustSparse, SparseLowRank
 from relatask.relations.splitting import Split
 from relatask.relations.sums import (
@@ -43,6 +44,7 @@ __all__ = [
     "Dirty",
     "Edges",
     "Elimination",
+    "FeatureQuadratic",
     "FusedSparse",
     "GramTarget",
     "Graph",
@@ -51,6 +53,7 @@ __all__ = [
     "LearnedCovariance",
     "LearnedGraph",
     "LowRank",
+    "Manifold",
     "Mixed",
     "Pairwise",
     "Precision",

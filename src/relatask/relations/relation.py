@@ -150,6 +150,38 @@ class Quadratic(Relation):
         return around(curvature / own if own > 0 else curvature)
 
 
+class FeatureQuadratic(Relation):
+    """A relation R(W) = 1/2 tr(W Q W'), with Q a (d, d) positive semidefinite form on features, one for all tasks.
+
+    Solvers see it as more data: `relatask.linear.features.priced` adds Q to the quadratic form of every task.
+    """
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """The number of features d."""
+
+    @abstractmethod
+    def form(self) -> np.ndarray:
+        """Give Q (d, d), in the units in which the relation was given its features."""
+
+    def value(self, W: Array) -> Array:
+        """Give 1/2 tr(W Q W'); W is (t, d)."""
+        owner = type(self).__name__
+        W, xp = read_w(W, owner=owner)
+        if W.shape[1] != self.n_features:
+            raise InputError(
+                f"{owner}: W has {W.shape[1]} columns, but the relation was made for {self.n_features} features; "
+                "give it rows of these features."
+            )
+        return xp.sum((W @ like(self.form(), W, xp)) * W) / 2
+
+    def reach(self, name: str, correlation: np.ndarray, curvature: float) -> tuple[float, float]:
+        """Give four decades below and above the strength at which Q's diagonal equals the data's."""
+        own = float(np.diagonal(replace(self, **{name: 1.0}).form()).mean())
+        return around(curvature / own if own > 0 else curvature)
+
+
 class Proximal(Relation):
     """A convex relation with an exact proximal operator; a norm, unless it says otherwise."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from relatask.notices import InputError
 from relatask.relations.checks import Array
 from relatask.relations.precision import Precision
-from relatask.relations.relation import Alternating, Proximal, Quadratic, Relation, Smooth
+from relatask.relations.relation import Alternating, FeatureQuadratic, Proximal, Quadratic, Relation, Smooth
 from relatask.relations.splitting import Split
 
 
@@ -157,6 +157,11 @@ def split(relation: Relation, n_tasks: int) -> tuple[Precision | None, tuple[Pro
     """
     terms = [term for part in parts(relation) for term in part.terms()]
     for term in terms:
+        if isinstance(term, FeatureQuadratic):
+            raise InputError(
+                f"{type(term).__name__} prices features, not tasks, so that it has no precision; its form goes to the "
+                "tasks' own (relatask.linear.features.priced), and the other parts come here."
+            )
         if not isinstance(term, Quadratic | Proximal | Split):
             raise InputError(
                 f"{type(term).__name__} is not convex, so that the convex solvers cannot use it; "
@@ -254,7 +259,8 @@ def _check_together(flat: Sequence[Relation]) -> None:
         if part.alone and len(flat) > 1:
             raise InputError(f"{names}: {name} is a whole model and cannot be combined; use {name} alone.")
         if isinstance(part, Smooth):
-            others = [type(other).__name__ for other in flat if not isinstance(other, Smooth | Quadratic)]
+            fit = Smooth | Quadratic | FeatureQuadratic
+            others = [type(other).__name__ for other in flat if not isinstance(other, fit)]
             if others:
                 raise InputError(
                     f"{names}: {name} is not convex and has no prox, so that it combines with quadratic relations "

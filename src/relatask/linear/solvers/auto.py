@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from relatask.linear.features import priced, prices_features, restored
 from relatask.linear.problem import Problem, Solution
 from relatask.linear.solvers.admm import State, admm, first_step
 from relatask.linear.solvers.alternation import alternate
@@ -45,13 +48,18 @@ def solve(
     `SharedSparsity` or `Sparse` alone, or with `Ridge`, on many features it is working sets, and where these do not
     reach the tolerance in `max_iter` passes the method of multipliers from there.
     Relations that are not convex have a solver each, which ends at a stationary point: `alternation`, `smooth`,
-    `network`.
+    `network`. What prices features is seen as data.
 
     Returns
     -------
     solution : Solution
     start : Start, for a solve nearby
     """
+    if prices_features(relation):
+        problem, rest = priced(problem, relation)
+        found, end = solve(problem, rest, solver=solver, tol=tol, max_iter=max_iter, start=start)
+        learned = None if found.relation is None else restored(relation, found.relation)
+        return replace(found, relation=learned), end
     nonconvex = [part for part in parts(relation) if isinstance(part, Alternating | Smooth)]
     if nonconvex:
         if solver != "auto":
