@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from relatask.linear.features import priced, restored
 from relatask.linear.input.labels import listed
 from relatask.linear.open_columns import open_columns
 from relatask.linear.path import Model
@@ -72,7 +73,8 @@ def fit_statistics(
     """
     solved = solve_in_blocks(stats, relation, model)
     # Very many tasks are solved some at a time; nothing is asked of their forms then.
-    scaled, center, scale, problem = model.prepare(stats if solved is None else without_forms(stats))
+    scaled, center, scale, bare = model.prepare(stats if solved is None else without_forms(stats))
+    problem, rest = (bare, relation) if solved is not None else priced(bare, relation)
     # Columns that no datum sees are 0; at least one stays, because norms of an empty matrix are not defined.
     columns = np.flatnonzero(problem.forms.diagonal().any(0)) if solved is None else np.arange(problem.shape[1])
     columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
@@ -82,14 +84,16 @@ def fit_statistics(
     here = (tuple(columns.tolist()), problem.shape, kinds)
     start = end.start if end is not None and (end.columns, end.shape, end.kinds) == here else None
     if solved is None:
-        solved = solve(reduced, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
+        solved = solve(reduced, rest, solver=model.solver, tol=model.tol, max_iter=model.max_iter, start=start)
     solution, state = solved
     if solution.residual > model.tol:
         tell_unconverged(solution, model.tol)
     tell_idle(relation, problem.shape)
     if not model.standardize:
         _tell_scales(stats.spread)
-    loose = open_columns(stats, problem, relation, model.datafit)
+    loose = open_columns(stats, problem, rest, model.datafit)
+    if problem is not bare:  # unlabelled rows may tell what no datum does
+        loose = loose[problem.forms.diagonal()[:, loose].max(0) <= bare.forms.diagonal()[:, loose].max(0)]
     if len(loose):
         _tell_open((loose if names is None else names[loose]).tolist())
     W = np.zeros(problem.shape)
@@ -100,7 +104,8 @@ def fit_statistics(
         for name, piece in components_of(relation, solution, W, columns).items()
     }
     fill = model.fill(scaled, center, scale)
-    learned = relation.given(W) if solution.relation is None else solution.relation.placed(columns, problem.shape[1])
+    found = None if solution.relation is None else solution.relation.placed(columns, problem.shape[1])
+    learned = relation.given(W) if found is None else restored(relation, found)
     return Fitted(coef, intercept, solution, End(*here, state), fill, learned, pieces)
 
 

@@ -19,6 +19,7 @@ from relatask.linear.newton.local import DataTerm
 from relatask.linear.newton.prepare import Prepared, prepared
 from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_prepared
 from relatask.linear.path import PATH_TOL, Path, cross_validated, open_strengths, predict_rows, reach_of
+from relatask.linear.problem import Columns
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError, RelataskWarning, tell
 from relatask.relations import Relation, strengths, with_parameters
@@ -76,20 +77,20 @@ class LossModel:
 
     def choose(self, design: Design, relation: Relation) -> tuple[Relation, Path]:
         """Fill the relation's open strengths by cross-validation within tasks, on the held-out loss."""
-        correlations, curvature = self._at_zero(design)
-        reach = partial(reach_of, correlations=correlations, curvature=curvature)
+        correlations, curvature, columns = self._at_zero(design)
+        reach = partial(reach_of, correlations=correlations, curvature=curvature, columns=columns)
         path = replace(self, tol=max(self.tol, PATH_TOL))
         return cross_validated(design, label_counts(design), relation, reach, partial(_fold_errors, path, relation))
 
-    def _at_zero(self, design: Design) -> tuple[list[Array], float]:
-        """Minus the gradient at W = 0, one (t, p) a class, and the mean diagonal of the curvature."""
+    def _at_zero(self, design: Design) -> tuple[list[Array], float, Columns]:
+        """Minus the gradient at W = 0, one (t, p) a class, the mean diagonal of the curvature, and the columns."""
         shape = self.prepare(design)
         data = data_term(shape, self.loss)
         zero = data.zero()
         slopes = data.slopes(zero)
         curvature = float(data.local(zero, slopes, 0.0).forms.diagonal().mean()) or 1.0
         n_classes = self.loss.n_classes if isinstance(self.loss, Multinomial) else 1
-        return np.split(-slopes.W, n_classes, axis=1), curvature
+        return np.split(-slopes.W, n_classes, axis=1), curvature, Columns.scaled(shape.scale, shape.shape[1])
 
 
 def learned(

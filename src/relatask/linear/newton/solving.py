@@ -8,17 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.features import prices_features, restored, taken_apart
 from relatask.linear.fitting import components_of
 from relatask.linear.losses import AnyLoss, ByTask, Loss, Multinomial, RootSquared
 from relatask.linear.losses.squared import Intercept, Weighting
 from relatask.linear.newton.classes import class_term
 from relatask.linear.newton.driver import newton
+from relatask.linear.newton.featured import featured
 from relatask.linear.newton.learning import alternated, learns, smoothed
 from relatask.linear.newton.local import DataTerm
 from relatask.linear.newton.per_class import per_class
 from relatask.linear.newton.prepare import Prepared, prepared, row_term, widened
 from relatask.linear.newton.root import root_term
-from relatask.linear.problem import Solution
+from relatask.linear.problem import Columns, Solution
 from relatask.linear.solvers.auto import Start
 from relatask.linear.sums.forms import Array
 from relatask.relations import Relation, Smooth, parts
@@ -147,6 +149,9 @@ def solve_prepared(
 ) -> LossSolution:
     """The same for rows that are prepared, of which `data` is the loss: once for many relations."""
     n_tasks = len(shape.weight)
+    whole = relation
+    Q, relation = taken_apart(relation, Columns.scaled(shape.scale, shape.shape[1]))
+    data = featured(data, Q)
     if isinstance(loss, Multinomial):
         relation = per_class(relation, loss.n_classes)
     first = None
@@ -156,11 +161,13 @@ def solve_prepared(
     if first is None and isinstance(loss, Loss | ByTask) and not learns(relation) and not bent:
         for wide in widened(loss, shape):
             _, near, _ = newton(
-                row_term(shape, wide), relation, solver=solver, tol=NEAR, max_iter=NEAR_STEPS, start=first
+                featured(row_term(shape, wide), Q), relation, solver=solver, tol=NEAR, max_iter=NEAR_STEPS, start=first
             )
             first = (near.W, near.b, None)
     minimise = smoothed if bent else alternated if learns(relation) else newton
     solution, point, inner = minimise(data, relation, solver=solver, tol=tol, max_iter=max_iter, start=first)
+    if solution.relation is not None and prices_features(whole):
+        solution = replace(solution, relation=restored(whole, solution.relation))
     n_classes = loss.n_classes if isinstance(loss, Multinomial) else 1
     own = point.W.reshape(n_tasks, n_classes, -1).swapaxes(0, 1)
     coef, offset = shape.original(own, np.broadcast_to(point.b, (n_tasks, n_classes)).T)

@@ -12,7 +12,7 @@ from relatask.linear.sums.forms import ROUNDING, Array, Bucket, Forms
 def added(forms: Forms, Q: Array) -> Forms:
     """The forms G_k + Q, for Q (d, d) positive semidefinite.
 
-    Tasks held as few rows stay so where Q has a small rank too; others, and sparse rows, become Grams: O(t d^2) numbers.
+    Tasks held as few rows stay so where Q has a small rank too; others, and sparse rows, become Grams: O(t d^2).
     """
     if not Q.any():
         return forms
