@@ -29,7 +29,8 @@ KRONECKER_TASKS = 3_000
 
 def factorise(forms: Forms, family: Family) -> Factor | None:
     """Give the cheapest exact factor for these precisions of one structure, or None where there is none."""
-    first = family.member(0)
+    # The strongest: a strength of 0 has no edges to tell the structure by.
+    first = family.member(len(family) - 1)
     if isinstance(first, Diagonal):
         return _diagonal(forms, family.diagonal())
     units = [complete_graph(unit) for unit in family.units]
@@ -102,7 +103,7 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
 
 def _gain_inverses(gains: Sequence[Array]) -> Factor:
     """Solve with each of s systems (d, d)."""
-    inverses = np.stack([_pinv(gain) for gain in gains])
+    inverses = np.stack([pseudo_inverse(gain) for gain in gains])
     return lambda b: np.einsum("sde,se->sd", inverses, b)
 
 
@@ -120,7 +121,7 @@ def _kronecker(bucket: Bucket, family: Family) -> Factor:
     spectrum = bucket.spectrum()
     values = spectrum.values[0] / bucket.scale[0]
     root = np.sqrt(bucket.scale)
-    eigen = _eigen_path(family, root)
+    eigen = eigen_path(family, root)
 
     def invert(total: Array) -> Array:
         # What is rounding in P or in G is zero already, each beside its own largest: P may be 1e12 times as strong.
@@ -140,7 +141,7 @@ def _kronecker(bucket: Bucket, family: Family) -> Factor:
     return solve
 
 
-def _eigen_path(family: Family, root: Array) -> list[tuple[Array, Array]]:
+def eigen_path(family: Family, root: Array) -> list[tuple[Array, Array]]:
     """Eigendecompositions of diag(1/root) P_s diag(1/root); one for all where a single part makes the path."""
     scale = np.multiply.outer(root, root)
     if len(family.units) == 1:
@@ -155,11 +156,34 @@ def _without_rounding(values: Array) -> Array:
     return np.where(values > ROUNDING * len(values) * values[-1], values, 0.0)
 
 
-def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges]) -> Factor:
-    """Block elimination from the leaves to the roots of a chain, a tree, or several.
+def _forest(forms: Forms, order: Elimination, precisions: Sequence[Edges]) -> Factor:
+    """Block elimination from the leaves to the roots of a chain, a tree, or several."""
+    (nodes, parent), (inverses, weight) = order, eliminated(forms, order, precisions)
+
+    def solve(B: Array) -> Array:
+        right, out = B.copy(), np.empty_like(B)
+        for k in nodes:
+            out[k] = (inverses[k] @ right[k][:, :, None])[:, :, 0]
+            if parent[k] >= 0:
+                right[parent[k]] += weight[k][:, None] * out[k]
+        for k in nodes[::-1]:
+            if parent[k] >= 0:
+                out[k] += weight[k][:, None] * (inverses[k] @ out[parent[k]][:, :, None])[:, :, 0]
+        return out
+
+    return solve
+
+
+def eliminated(forms: Forms, elimination: Elimination, precisions: Sequence[Edges]) -> tuple[Array, Array]:
+    """Eliminate the tasks of a forest from the leaves to the roots, for several precisions.
 
     A node that was eliminated leaves its parent the parallel sum a E (E + a I)^-1 of its own form E and the edge's
     weight a, which is positive semidefinite by construction at every strength.
+
+    Returns
+    -------
+    inverses : (t, s, d, d) of E + a I; at a root the pseudo-inverse of E
+    weight : (t, s) of the edge from each node to its parent; 0 at the roots
     """
     order, parent = elimination
     d, strengths = forms.n_features, len(precisions)
@@ -171,27 +195,15 @@ def _forest(forms: Forms, elimination: Elimination, precisions: Sequence[Edges])
     for k in order:
         for s in range(strengths):
             own, a = effective[k, s], weight[k, s]
-            if parent[k] < 0:
-                inverses[k, s] = _pinv(own)
+            if parent[k] < 0 or a == 0:
+                inverses[k, s] = pseudo_inverse(own)
                 continue
             inverses[k, s] = _inverse(own, a)
             passed = own @ inverses[k, s]
             passed *= 0.5 * a
             effective[parent[k], s] += passed
             effective[parent[k], s] += passed.T
-
-    def solve(B: Array) -> Array:
-        right, out = B.copy(), np.empty_like(B)
-        for k in order:
-            out[k] = (inverses[k] @ right[k][:, :, None])[:, :, 0]
-            if parent[k] >= 0:
-                right[parent[k]] += weight[k][:, None] * out[k]
-        for k in order[::-1]:
-            if parent[k] >= 0:
-                out[k] += weight[k][:, None] * (inverses[k] @ out[parent[k]][:, :, None])[:, :, 0]
-        return out
-
-    return solve
+    return inverses, weight
 
 
 def _inverse(matrix: Array, shift: float) -> Array:
@@ -210,7 +222,7 @@ def _weight_to_parent(precision: Edges, parent: NDArray[np.intp]) -> Array:
     return np.bincount(child[linked], precision.weight[linked], minlength=len(parent)).astype(np.float64)
 
 
-def _pinv(matrix: Array) -> Array:
+def pseudo_inverse(matrix: Array) -> Array:
     """Pseudo-inverse of a positive semidefinite matrix.
 
     An eigenvalue counts as zero where it is small beside the columns that its vector mixes, so that a column of small

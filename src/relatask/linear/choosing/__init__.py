@@ -1,0 +1,1 @@
+"""Choosing strengths: leave-one-out in closed form, cross-validation, marginal likelihood."""

@@ -1,0 +1,170 @@
+"""Exact leave-one-out of quadratic relations under squared loss, and generalised cross-validation: no refits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relatask.linear.choosing.errors import OneByOne
+from relatask.linear.choosing.rows import Rows
+from relatask.linear.input.design import Design
+from relatask.linear.path import CHUNK, Model
+from relatask.linear.problem import Problem
+from relatask.linear.solvers.direct import direct
+from relatask.linear.solvers.family import Family, family
+from relatask.linear.solvers.selected import Block, Selected, selected
+from relatask.linear.sums.forms import Array
+from relatask.linear.sums.statistics import Statistics
+from relatask.relations import Relation, with_parameters
+
+SOLE = 1e-10
+"""A label with a leverage this near 1 fits itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One problem for a family of strengths: what statistics and model say, on the columns that data see."""
+
+    stats: Statistics
+    center: Array
+    scale: Array
+    problem: Problem
+    columns: NDArray[np.intp]
+    family: Family
+    model: Model
+
+    def parts(self) -> Iterator[tuple[slice, Array, Selected]]:
+        """Some strengths at a time: which, W (t, s, d), and the blocks of their inverses."""
+        t, d = self.problem.shape
+        size = max(1, int(CHUNK // (t * d * d)))
+        for first in range(0, len(self.family), size):
+            here = slice(first, min(first + size, len(self.family)))
+            some = self.family.some(here)
+            W, _, _ = direct(self.problem, some, tol=self.model.tol, max_iter=self.model.max_iter)
+            yield here, W, selected(self.problem, some, self.model.max_iter)
+
+    def original(self, W: Array) -> tuple[Array, Array]:
+        """Coefficients (t, s, d) and intercepts (t, s) in units of the targets as they are fitted."""
+        tied = self.model.datafit.intercept == "tied"
+        whole = np.zeros((W.shape[0], self.stats.n_features + tied))
+        scaled = replace(self.model, target_scale=None)
+        found = []
+        for s in range(W.shape[1]):
+            whole[:, self.columns] = W[:, s]
+            found.append(scaled.coefficients(self.stats, self.center, self.scale, whole.copy()))
+        return np.stack([coef for coef, _ in found], axis=1), np.stack([own for _, own in found], axis=1)
+
+    def seen(self, X: Array, k: int) -> Array:
+        """Rows of task k as its form has them: scaled, measured from where they are measured from."""
+        kind = self.model.datafit.intercept
+        Z = X / self.scale - (self.stats.mean_x[k] if kind == "free" else self.center)
+        Z = np.column_stack([Z, np.ones(len(Z))]) if kind == "tied" else Z
+        return Z if len(self.columns) == Z.shape[1] else Z[:, self.columns]
+
+
+def prepared(
+    stats: Statistics, relation: Relation, names: Sequence[str], candidates: Sequence[tuple[float, ...]], model: Model
+) -> Prepared:
+    """The problem, restricted to the columns that data see, and the family of precisions."""
+    scaled, center, scale, problem = model.prepare(stats)
+    columns = np.flatnonzero(problem.forms.diagonal().any(0))
+    columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
+    if len(columns) < problem.shape[1]:
+        problem = problem.restricted(columns)
+    relations = [with_parameters(relation, **dict(zip(names, c, strict=True))) for c in candidates]
+    return Prepared(scaled, center, scale, problem, columns, family(relations, stats.n_tasks), model)
+
+
+def leave_one_out(design: Design, here: Prepared) -> OneByOne:
+    """Errors of every label predicted without it, for every strength.
+
+    ``y_i - yhat_i^(-i) = (y_i - yhat_i) / (1 - h_i)``, with the leverage ``h_i = d yhat_i / d y_i``: with own
+    intercepts ``c_k s_i (1 / (c_k n_k) + z' M_kk z)``, z the row about its task's mean and M = (H + P)^-1. Exact for
+    the loss weights c_k, the standardisation and the relation as they were learned on all rows.
+
+    Parameters
+    ----------
+    design : Design
+        The rows that the statistics were made of.
+    here : Prepared
+        With candidates in ascending order: the first is the weakest.
+    """
+    model, t, m = here.model, design.n_tasks, len(here.family)
+    c, n = model.datafit.loss_weights(here.stats), here.stats.weight
+    unit = np.ones(t) if model.target_scale is None else model.target_scale
+    rows = Rows(design, model.fill(here.stats, here.center, here.scale))
+    sums = np.zeros((3, m, t))
+    weight, square = np.zeros(t), np.zeros(t)
+    judged: dict[tuple[int, int], NDArray[np.bool_]] = {}
+    for part, W, inverse in here.parts():
+        coef, intercept = here.original(W)
+        leverage = _leverage(here, inverse, c, n)
+        for k in range(t):
+            block = inverse.block(k)
+            for piece, X, y, s in rows.of(k):
+                h = leverage(k, block, X, s)
+                residual = y[:, None] / unit[k] - X @ coef[k].T - intercept[k]
+                if part.start == 0:
+                    # Leverages fall as strengths rise: whoever fits itself does so at the weakest.
+                    kept = h.max(1) < 1 - SOLE
+                    judged[k, piece] = kept
+                    weight[k] += s[kept].sum()
+                    square[k] += np.square(s[kept]).sum()
+                kept = judged[k, piece]
+                if not kept.all():
+                    residual, h, s = residual[kept], h[kept], s[kept]
+                error = np.square(residual / (1.0 - h))
+                sums[0, part, k] += s @ error
+                sums[1, part, k] += np.square(s) @ np.square(error)
+                sums[2, part, k] += np.square(s) @ error
+    left_out = sum(int((~kept).sum()) for kept in judged.values())
+    return OneByOne(sums[0], sums[1], sums[2], weight, square, left_out)
+
+
+def generalised(here: Prepared) -> tuple[Array, Array]:
+    """Generalised cross-validation from statistics alone: (m,) criteria and degrees of freedom.
+
+    ``sum_i o_i (y_i - yhat_i)^2 / sum_i o_i / (1 - df / N)^2`` with the weights o_i = c_k s_i of the loss, N labels
+    and df the trace of the hat matrix, intercepts included; infinite where df >= N.
+    """
+    problem, fit, t = here.problem, here.model.datafit, here.stats.n_tasks
+    total = float(fit.loss_weights(here.stats) @ here.stats.weight)
+    count = int(here.stats.count.sum())
+    loss, freedom = np.empty(len(here.family)), np.empty(len(here.family))
+    for part, W, inverse in here.parts():
+        loss[part] = [2 * problem.value(W[:, s]) for s in range(W.shape[1])]
+        df = sum((inverse.block(k).freedom() for k in range(t)), np.zeros(1))
+        if fit.intercept == "free":
+            df = df + float((here.stats.weight > 0).sum())
+        if inverse.along is not None and inverse.slack is not None:
+            priced = np.einsum("tsd,tsd->s", inverse.along, here.family.some(part).apply(inverse.along))
+            own = inverse.slack > 0
+            df = df + np.where(own, 1.0 - priced / np.where(own, inverse.slack, 1.0), 0.0)
+        freedom[part] = df
+    room = 1.0 - freedom / count
+    criterion = np.divide(
+        np.maximum(loss, 0.0) / total, np.square(room), out=np.full(len(room), np.inf), where=room > 0
+    )
+    return criterion, freedom
+
+
+def _leverage(here: Prepared, inverse: Selected, c: Array, n: Array) -> Callable[[int, Block, Array, Array], Array]:
+    """Give the function that has the leverages (n, s) of some rows of a task."""
+    kind = here.model.datafit.intercept
+    level = np.sqrt(c @ n)
+
+    def leverage(k: int, block: Block, X: Array, s: Array) -> Array:
+        Z = here.seen(X, k)
+        forms = block.forms(block.coordinates(Z))
+        if kind == "free":
+            forms += 1.0 / (c[k] * n[k])
+        if inverse.along is not None and inverse.slack is not None:
+            own = inverse.slack > 0
+            offset = np.square(Z @ inverse.along[k].T - 1.0 / level)
+            forms += np.where(own, offset / np.where(own, inverse.slack, 1.0), 0.0)
+        return forms * (c[k] * s)[:, None]
+
+    return leverage
