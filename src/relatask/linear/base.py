@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
+from relatask.linear.choosing.folds import choose
 from relatask.linear.fitting import End, fit_statistics
 from relatask.linear.input import reading
-from relatask.linear.input.design import Design, as_float, each_label, warn_about_labels
+from relatask.linear.input.design import Design, warn_about_labels
 from relatask.linear.input.targets import target_scale, task_weights
 from relatask.linear.losses import Poisson
 from relatask.linear.losses.labels import mean_count
@@ -19,8 +20,9 @@ from relatask.linear.losses.named import chosen_loss, learned_under
 from relatask.linear.losses.squared import Squared
 from relatask.linear.multitask import MultiTaskEstimator
 from relatask.linear.newton.solving import LossStart
-from relatask.linear.path import Model, choose, open_strengths, predict_rows
+from relatask.linear.path import Model, open_strengths, predict_rows
 from relatask.linear.prior.model import check_settings, learned_prior
+from relatask.linear.scoring import explained
 from relatask.linear.sums.statistics import Statistics
 from relatask.linear.unseen import codes_with_new, extrapolates, with_new
 from relatask.notices import InputError
@@ -70,18 +72,7 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         -------
         float, at most 1; NaN where no task's labels vary.
         """
-        predicted = self.predict(X, tasks)
-        tasks = reading.split_task_column(X, tasks, self.task_column)[1]
-        labels = as_float(reading.in_order(y, self.tasks_) if predicted.ndim == 2 else y, "y")
-        labels = labels.reshape(-1) if predicted.ndim == 1 else labels
-        if labels.shape != predicted.shape:
-            raise InputError(f"y has shape {labels.shape}, but predictions have {predicted.shape}.")
-        weights = each_label(sample_weight, labels.shape, self.tasks_)
-        codes = self._codes(tasks, len(labels))
-        if codes is None:
-            codes = np.broadcast_to(np.arange(labels.shape[1]), labels.shape).ravel()
-        error, spread = reading.squares(labels.ravel(), predicted.ravel(), codes, weights.ravel())
-        return 1.0 - error / spread if spread > 0 else float("nan")
+        return explained(self, X, y, tasks, sample_weight)
 
     def _fitted(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> dict[str, Any]:
         """Everything that fit learns, by attribute name."""
