@@ -6,13 +6,15 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from relatask.linear.base import LinearMultiTask
+from relatask.linear.influence import attributes
+from relatask.linear.influence.intervals import deviations, predict_interval
+from relatask.linear.influence.leave import leave_task_out
 from relatask.linear.losses import AnyLoss
 from relatask.linear.losses.named import chosen_loss
 from relatask.linear.multitask import chosen_relation
-from relatask.linear.prior.model import spread_of
 from relatask.notices import InputError
 from relatask.relations import Relation
 
@@ -97,6 +99,22 @@ class MultiTaskRegressor(LinearMultiTask):
         Observed labels.
     n_features_in_, feature_names_in_ : int, array (d,)
         Columns that fit saw, and their names where X was a frame.
+    transfer_ : array (t, t)
+        ``T_ij = ||H_ij||_F^2 / sum_j ||H_ij||_F^2``, H the map from labels to fitted values, H_ij what task j's labels
+        do to task i's: rows learn, columns teach, each row sums to 1. A row of weight 2 counts as two. Computed when
+        asked for, as are the next three; under quadratic relations and `HierarchicalPrior` (at what it learned).
+    degrees_of_freedom_ : array (t,)
+        Traces of the blocks H_kk: how many of task k's labels its own fitted values follow.
+    noise_ : array (t,)
+        Residual variance of a label of weight 1, sum_i s_i r_i^2 / (labels - degrees of freedom); NaN where none are
+        left. Under `HierarchicalPrior` what it learned.
+    standard_errors_ : array (t, d)
+        Of `coef_`: posterior standard deviations, the relation read as a Gaussian prior at its strength, the noise of
+        each task held together with the others'. They cover on average over tasks, not for each; of columns whose
+        coefficients are not determined they are those of the smallest coefficients.
+    leave_task_out_ : array (t, t)
+        Once `leave_task_out` was called; `leave_task_out_method_` says how it was found, and `leave_one_out_` (t,)
+        holds each task's own leave-one-out error.
 
     Raises
     ------
@@ -122,6 +140,12 @@ class MultiTaskRegressor(LinearMultiTask):
     >>> model.predict([[3.0]], tasks=["b"]).round(6)
     array([4.])
     """
+
+    transfer_ = attributes.TRANSFER
+    leave_task_out_ = attributes.LEAVE_TASK_OUT
+    degrees_of_freedom_ = attributes.DEGREES
+    noise_ = attributes.NOISE
+    standard_errors_ = attributes.ERRORS
 
     def __init__(
         self,
@@ -164,8 +188,8 @@ class MultiTaskRegressor(LinearMultiTask):
         tasks : (n,), optional
             The task of each row; needed where the model was fitted with tasks.
         return_std : bool
-            Whether to give standard deviations too, of labels about their predictions: of models fitted under a
-            `HierarchicalPrior`. Intervals made of them cover on average over tasks, not for each task.
+            Whether to give standard deviations too, of labels about their predictions: of models under a quadratic
+            relation or a `HierarchicalPrior`. Intervals made of them cover on average over tasks, not for each task.
 
         Returns
         -------
@@ -176,7 +200,7 @@ class MultiTaskRegressor(LinearMultiTask):
         ------
         InputError
             For a task that fit has not seen, unless the relation knows of it (`TaskDescriptors`, `HierarchicalPrior`);
-            for tasks missing where they are needed; for `return_std` without a prior.
+            for tasks missing where they are needed; for `return_std` under another relation or loss.
 
         Notes
         -----
@@ -188,7 +212,109 @@ class MultiTaskRegressor(LinearMultiTask):
         if not return_std:
             return mean
         X, codes = self._rows(X, tasks)
-        return mean, spread_of(self, X, codes)
+        return mean, deviations(self, X, codes, "return_std")[0]
+
+    def predict_interval(self, X: Any, tasks: Any = None, level: float = 0.95) -> tuple[NDArray, NDArray]:
+        """Give intervals that hold labels of weight 1: prediction -+ t quantile x standard deviation.
+
+        ``var = noise_k (1 + c_k z' M_kk z)``, M = (H + P)^-1 read as a posterior covariance; noise_k is the task's own
+        residual variance pooled towards the tasks' common one by as much as their differences allow, and the quantile
+        has the degrees of freedom of that pooled estimate. Under `HierarchicalPrior` the variance is its posterior's.
+
+        Parameters
+        ----------
+        X, tasks
+            As in predict.
+        level : float
+            Share of labels to hold. It is held on average over tasks, as in every empirical-Bayes model, not for each
+            task: intervals of tasks that are unlike the others hold less, those of others more. It takes a strength
+            that suits the data (chosen by cross-validation, say).
+
+        Returns
+        -------
+        lower, upper : (n,) or (n, t), as predictions
+
+        Raises
+        ------
+        InputError
+            For a level outside of (0, 1), as predict for X and tasks, and where predictions are not linear in labels.
+
+        References
+        ----------
+        Smyth: Linear models and empirical Bayes methods, 2004, Stat. Appl. Genet. Mol. Biol. 3 (the pooled noise).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X, y, tasks = [[0.0], [1.0], [2.0], [3.0]] * 2, [0.0, 1.2, 1.8, 3.0, 1.0, 2.1, 3.1, 3.8], ["a"] * 4 + ["b"] * 4
+        >>> lower, upper = MultiTaskRegressor(Pairwise(0.1)).fit(X, y, tasks).predict_interval([[1.5]], ["a"])
+        >>> lower.round(1), upper.round(1)
+        (array([1.]), array([2.]))
+        """
+        return predict_interval(self, X, tasks, level)
+
+    def standard_errors(self, kind: str = "posterior") -> NDArray:
+        """Give standard errors (t, d) of `coef_`, in its units.
+
+        Parameters
+        ----------
+        kind : {"posterior", "sandwich"}
+            "posterior": `standard_errors_`. "sandwich": ``sum_j c_j^2 noise_j M_ij Z_j' S_j Z_j M_ji``, the variance of
+            the estimates over new labels; it says nothing of the bias that shrinkage brings.
+
+        Raises
+        ------
+        InputError
+            For another kind; where predictions are not linear in labels; for "sandwich" under `HierarchicalPrior`.
+        """
+        return attributes.standard_errors(self, kind)
+
+    def leave_task_out(
+        self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None, *, method: str = "auto"
+    ) -> NDArray:
+        """Say what removing each task's labels would do to the others: which tasks teach, and which mislead.
+
+        ``L_ij = mean over rows a of task i of  e_a(without j)^2 - e_a(with all)^2``, e_a leave-one-out errors. Rows
+        learn, columns teach, as in `transfer_`: L_ij > 0 means that task j's labels help task i. In closed form, by
+        a downdate of the inverse a task; relation, strengths, standardisation and loss weights stay as they are.
+
+        Parameters
+        ----------
+        X, y, tasks, sample_weight
+            Those of fit: leave-one-out errors need the rows, which a model does not keep.
+        method : {"auto", "refit"}
+            "auto": exact under squared loss and quadratic relations (or `HierarchicalPrior`, at what it learned), and
+            under other losses one Newton step from the solution. "refit": by t + 1 fits in each of 5 folds, of any
+            relation; errors are then those of held-out folds.
+
+        Returns
+        -------
+        array (t, t)
+            In squared units of the labels; under other losses in units of the loss. NaN on the diagonal. Stored as
+            `leave_task_out_`; `leave_task_out_method_` is "exact", "one Newton step" or "refit".
+
+        Raises
+        ------
+        InputError
+            For rows that are not those of fit; for a relation that has no closed form, with method="auto".
+
+        Notes
+        -----
+        Means weigh rows by `sample_weight`. Rows of leverage 1, fitted whatever their label, are left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> X, tasks = rng.normal(size=(60, 3)), np.repeat(["a", "b", "odd"], 20)
+        >>> y = X @ [1.0, 2.0, 3.0] * np.where(tasks == "odd", -1.0, 1.0) + rng.normal(size=60)
+        >>> model = MultiTaskRegressor(Pairwise(0.02)).fit(X, y, tasks)
+        >>> np.sign(model.leave_task_out(X, y, tasks))
+        array([[nan,  1., -1.],
+               [ 1., nan, -1.],
+               [-1., -1., nan]])
+        """
+        return leave_task_out(self, X, y, tasks, sample_weight, method)
 
     def _relation(self) -> Relation:
         return chosen_relation(self.relation)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import digamma, polygamma
 
 from relatask.linear.influence.setting import Setting
+from relatask.linear.prior.posterior import Uncertainty
 from relatask.linear.sums.forms import Array
 
 HALVINGS = 200
@@ -103,3 +105,41 @@ def _inverse_trigamma(value: float) -> float:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if polygamma(1, np.exp(middle)) > value else (low, middle)
     return float(np.exp(0.5 * (low + high)))
+
+
+def held_noise(setting: Setting) -> Moderated:
+    """The tasks' noise variances held together (`moderated`), in units of the labels."""
+    square = np.square(setting.unit)
+    found = moderated(noise(setting) / square, residual_freedom(setting))
+    return Moderated(found.values * square, found.freedom)
+
+
+def standard_errors(setting: Setting, kind: str = "posterior") -> Array:
+    """(t, d) standard deviations of the coefficients, in original units.
+
+    Parameters
+    ----------
+    setting : Setting
+        The model.
+    kind : {"posterior", "sandwich"}
+        "posterior": of the coefficients given the labels, the relation read as a Gaussian prior at its strength.
+        "sandwich": of the estimates over new labels, the coefficients held fixed; it says nothing of their bias.
+    """
+    d = len(setting.scale)
+    ratio = setting.c / np.square(setting.unit) * held_noise(setting).values
+    if kind == "posterior":
+        blocks = setting.inverse_diagonal * ratio[:, None, None]
+    else:
+        blocks = setting.inverse.weighted(setting.forms, ratio)
+    variance = np.maximum(np.einsum("tqq->tq", blocks)[:, :d], 0.0)
+    return np.asarray(np.sqrt(variance) / setting.scale * setting.unit[:, None])
+
+
+def prior_errors(uncertainty: dict[str, Any], coef: Array) -> Array:
+    """(t, d) the same of a model under a `HierarchicalPrior`, whose mean is not taken for known."""
+    fields = dict(uncertainty)
+    units = fields.pop("units")
+    known = Uncertainty(**fields)
+    t, d = coef.shape
+    each = [np.sqrt(np.maximum(np.diagonal(known.covariance(k))[:d], 0.0)) * units[k] for k in range(t)]
+    return np.stack(each)

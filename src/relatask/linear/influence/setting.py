@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ class Setting:
         """(t,) 1 / (c_k n_k), what a free intercept adds to z' M_kk z; 0 where there is none."""
         total = self.c * self.weight
         return np.divide(1.0, total, out=np.zeros(self.n_tasks), where=(total > 0) & self.free)
+
+    @cached_property
+    def inverse_diagonal(self) -> Array:
+        """(t, q, q) blocks M_kk."""
+        return self.inverse.diagonal()
 
     def solution(self) -> Array:
         """(t, q) coefficients."""
