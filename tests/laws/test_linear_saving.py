@@ -19,6 +19,7 @@ from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
     Chain,
+    FeatureQuadratic,
     Graph,
     HierarchicalPrior,
     Pairwise,
@@ -34,7 +35,8 @@ from relatask.relations import (
 
 RELATIONS: list[Relation | None] = [
     None,
-    *(kind.example(4).bind(range(4)) for kind in registry().values()),
+    # Of four tasks and three features.
+    *(kind.example(3 if issubclass(kind, FeatureQuadratic) else 4).bind(range(4)) for kind in registry().values()),
     Chain(0.3, order=("b", "a", "d", "c")),
     Graph([("a", "b", 2.0), ("c", "d", 0.5)], 0.2),
     Graph(sparse.csr_array(np.ones((4, 4)) - np.eye(4)), 0.2),
@@ -181,7 +183,7 @@ def test_another_version_or_another_class_is_refused(tmp_path: Path) -> None:
         PooledRegressor.load(tmp_path / "m")
     body = json.loads(json_file.read_text())
     json_file.write_text(json.dumps({**body, "version": 99}))
-    with pytest.raises(InputError, match="has version 99, this relatask reads version 1; load it with the relatask"):
+    with pytest.raises(InputError, match="has version 99, this relatask reads versions 1 and 2; load it with the relatask"):
         MultiTaskRegressor.load(tmp_path / "m")
     json_file.write_text('{"a": 1}')
     with pytest.raises(InputError, match="is not a saved linear model"):

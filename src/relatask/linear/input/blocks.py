@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from relatask.linear.sums.forms import Array
-from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
 
 if TYPE_CHECKING:
     from relatask.linear.input.design import Design
 
 
-def with_blocks(design: Design, layout: str, names: NDArray | None) -> Design:
+def with_blocks(design: Design, layout: str, names: NDArray | None, *, some: bool = False) -> Design:
     """Find the columns that are NaN in all rows of a task; their entries become 0, for `without` to leave out.
 
     Raises
     ------
     InputError
-        For NaN in some rows of a task only, in a column that no task has, or where tasks are not groups of rows.
+        For NaN in some rows of a task only, in a column that no task has (unless these are but `some` rows), or where
+        tasks are not groups of rows.
     """
     X, codes = design.X, design.codes
     holes = np.isnan(X)
@@ -36,9 +36,9 @@ def with_blocks(design: Design, layout: str, names: NDArray | None) -> Design:
             f"missing_features='block' is for rows that are grouped by task: impute or drop such values."
         )
     count = np.bincount(codes, minlength=design.n_tasks)
-    some = np.flatnonzero(holes.any(0))
+    touched = np.flatnonzero(holes.any(0))
     missing = np.zeros((design.n_tasks, X.shape[1]), dtype=np.intp)
-    for j in some.tolist():
+    for j in touched.tolist():
         missing[:, j] = np.bincount(codes[holes[:, j]], minlength=design.n_tasks)
     partial = (missing > 0) & (missing < count[:, None])
     if partial.any():
@@ -51,32 +51,10 @@ def with_blocks(design: Design, layout: str, names: NDArray | None) -> Design:
         )
     absent = missing > 0
     nowhere = np.flatnonzero(absent.all(0))
-    if len(nowhere):
+    if len(nowhere) and not some:
         told = ", ".join(_name(names, j) for j in nowhere.tolist()[:6])
         raise InputError(f"X holds NaN only in column {told}: no task has it; leave it out.")
     return replace(design, X=np.where(holes, X.dtype.type(0), X), absent=absent)
-
-
-def without(stats: Statistics, absent: NDArray[np.bool_]) -> Statistics:
-    """Statistics in which absent columns have no say: 0 in forms and cross, and no share in means and spreads.
-
-    They come from rows in which such columns are 0 throughout, so that their centred moments are 0 already; their
-    mean becomes that of the column over the tasks that have it.
-    """
-    weight = np.where(absent, 0.0, stats.weight[:, None])
-    total = weight.sum(0)
-    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
-    center = np.einsum("td,td->d", share, stats.mean_x)
-    square = stats.forms.diagonal().sum(0) + np.einsum("td,td->d", weight, np.square(stats.mean_x - center))
-    spread = np.sqrt(np.divide(square, total, out=np.zeros_like(square), where=total > 0))
-    spread[spread <= 1e-13 * np.abs(center)] = 0.0
-    found = replace(stats, center=center, spread=spread, absent=absent)
-    return measured_from(found, center)
-
-
-def measured_from(stats: Statistics, origin: Array) -> Statistics:
-    """Statistics in which a column that a task lacks is (d,) `origin` in all of its rows."""
-    return stats if stats.absent is None else replace(stats, mean_x=np.where(stats.absent, origin, stats.mean_x))
 
 
 def filled(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.input.blocks import without
 from relatask.linear.input.labels import encode_tasks, listed, object_array
 from relatask.linear.sums import passes
+from relatask.linear.sums.absent import without
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning, tell
@@ -62,13 +62,13 @@ class Design:
         )
 
 
-def grouped_design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> Design:
+def grouped_design(X: Any, y: Any, tasks: Any, sample_weight: Any, *, some: bool = False) -> Design:
     """Rows of several tasks, or of one where `tasks` is None; rows without a label or without weight are left out.
 
     Raises
     ------
     InputError
-        For lengths that differ, labels that are not numbers, a task without labels.
+        For lengths that differ, labels that are not numbers, a task without labels unless these are but `some` rows.
     """
     labels = as_float(y, "y").reshape(-1)
     same_length(X, labels, "y")
@@ -79,20 +79,23 @@ def grouped_design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> Design:
         names, codes = encode_tasks(tasks, len(labels))
     kept = ~np.isnan(labels) if weights is None else ~np.isnan(labels) & (weights > 0)
     count = np.bincount(codes[kept] if not kept.all() else codes, minlength=len(names))
-    _check_labels(names, count, grouped=tasks is not None)
+    _check_labels(names, count, grouped=tasks is not None and not some)
     if not kept.all():
         X, labels, codes = X[kept], labels[kept], codes[kept]
         weights = None if weights is None else weights[kept]
     return Design(X, labels, codes, names, weights)
 
 
-def column_design(X: Any, Y: Any, names: Sequence[Hashable] | None, sample_weight: Any) -> Design:
+def column_design(
+    X: Any, Y: Any, names: Sequence[Hashable] | None, sample_weight: Any, *, some: bool = False
+) -> Design:
     """Tasks that are the columns of Y, NaN where a label is missing; rows without weight are left out.
 
     Raises
     ------
     InputError
-        For lengths that differ, labels that are not numbers, a task without labels, columns of one name.
+        For lengths that differ, labels that are not numbers, columns of one name, a task without labels unless these
+        are but `some` rows.
     """
     labels = as_float(Y, "y")
     same_length(X, labels, "y")
@@ -105,7 +108,7 @@ def column_design(X: Any, Y: Any, names: Sequence[Hashable] | None, sample_weigh
     if kept is not None and not kept.all():
         assert weights is not None
         X, labels, weights = X[kept], labels[kept], weights[kept]
-    _check_labels(tasks, (~np.isnan(labels)).sum(0), grouped=True)
+    _check_labels(tasks, (~np.isnan(labels)).sum(0), grouped=not some)
     return Design(X, labels, None, tasks, weights)
 
 

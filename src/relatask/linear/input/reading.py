@@ -113,8 +113,12 @@ def split_task_column(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, A
     return X[[c for c in columns if c != name]], X[name] if tasks is None else tasks
 
 
-def design(X: Any, y: Any, tasks: Any, sample_weight: Any, names: NDArray | None = None) -> tuple[str, Design]:
+def design(
+    X: Any, y: Any, tasks: Any, sample_weight: Any, names: NDArray | None = None, *, some: bool = False
+) -> tuple[str, Design]:
     """Rows of "one" task, of "groups", or with a task a column ("columns").
+
+    Where these are but `some` of the rows, a task may be without labels, and a column may be of no task here.
 
     Raises
     ------
@@ -122,11 +126,11 @@ def design(X: Any, y: Any, tasks: Any, sample_weight: Any, names: NDArray | None
         For labels that cannot be used, or whose shape does not go with tasks; for NaN in X (d columns, of these
         `names`) that is not all that a task has of a column.
     """
-    layout, found = _design(X, y, tasks, sample_weight)
-    return layout, found if sparse.issparse(X) else with_blocks(found, layout, names)
+    layout, found = _design(X, y, tasks, sample_weight, some)
+    return layout, found if sparse.issparse(X) else with_blocks(found, layout, names, some=some)
 
 
-def _design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Design]:
+def _design(X: Any, y: Any, tasks: Any, sample_weight: Any, some: bool) -> tuple[str, Design]:
     if y is None:
         raise InputError("requires y to be passed, but the target y is None.")
     names = list(y.columns) if hasattr(y, "columns") else None
@@ -134,13 +138,13 @@ def _design(X: Any, y: Any, tasks: Any, sample_weight: Any) -> tuple[str, Design
     if len(shape) not in (1, 2) or shape[-1] == 0:
         raise InputError(f"y has shape {shape}; expected (n,), or (n, t) with a task a column.")
     if len(shape) == 2 and tasks is None and (shape[1] > 1 or names is not None):
-        return "columns", column_design(X, y, names, sample_weight)
+        return "columns", column_design(X, y, names, sample_weight, some=some)
     if len(shape) == 2 and shape[1] > 1:
         raise InputError(f"y has shape {shape} and tasks are given too; pass y (n,) with tasks, or y (n, t) without.")
     if len(shape) == 2 and names is None:
         told = "A column-vector y was passed when a 1d array was expected; it is read as (n,)."
         tell(DataConversionWarning(told))
-    return "one" if tasks is None else "groups", grouped_design(X, y, tasks, sample_weight)
+    return "one" if tasks is None else "groups", grouped_design(X, y, tasks, sample_weight, some=some)
 
 
 def in_order(y: Any, tasks: NDArray) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.sums.absent import measured_from
 from relatask.linear.sums.forms import Array, Bucket, Forms
 from relatask.linear.sums.merging import grams_of, of_labels, same_shape
 from relatask.linear.sums.statistics import Statistics
@@ -35,6 +36,8 @@ def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -
     """
     same_shape(whole, part)
     labels = list(range(whole.n_tasks)) if names is None else names.tolist()
+    nothing = np.zeros(whole.n_features)
+    whole, part = measured_from(whole, nothing), measured_from(part, nothing)
     touched = np.flatnonzero(part.count)
     count = whole.count - part.count
     for k in touched[count[touched] < 0].tolist():

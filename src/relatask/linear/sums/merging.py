@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.sums.absent import measured_from
+from relatask.linear.sums.absent import without as lacking
 from relatask.linear.sums.forms import Array, Bucket, Forms
 from relatask.linear.sums.passes import _buckets, _flat, _is_thin
 from relatask.linear.sums.sparse_bucket import SparseBucket
@@ -34,6 +36,11 @@ def merge(a: Statistics, b: Statistics) -> Statistics:
     1.5.
     """
     same_shape(a, b)
+    absent = _absent(a, b)
+    if absent is not None:
+        # A column that a task lacks moves nothing.
+        nothing = np.zeros(a.n_features)
+        a, b = measured_from(a, nothing), measured_from(b, nothing)
     weight = a.weight + b.weight
     part = np.divide(b.weight, weight, out=np.zeros_like(weight), where=weight > 0)
     share = a.weight * part
@@ -43,9 +50,8 @@ def merge(a: Statistics, b: Statistics) -> Statistics:
     of_rows = b.row_weight / rows if rows > 0 else 0.0
     center = a.center + of_rows * step
     square = np.square(a.spread) * (1 - of_rows) + np.square(b.spread) * of_rows
-    count = a.count + b.count
-    return Statistics(
-        count=count,
+    found = Statistics(
+        count=a.count + b.count,
         weight=weight,
         mean_x=a.mean_x + part[:, None] * step_x,
         mean_y=a.mean_y + part * step_y,
@@ -55,8 +61,8 @@ def merge(a: Statistics, b: Statistics) -> Statistics:
         center=center,
         spread=_flat(np.sqrt(square + of_rows * (1 - of_rows) * np.square(step)), center),
         row_weight=rows,
-        absent=_absent(a, b),
     )
+    return found if absent is None else lacking(found, absent)
 
 
 def among(stats: Statistics, places: NDArray[np.intp], n_tasks: int) -> Statistics:
@@ -121,6 +127,8 @@ def of_labels(stats: Statistics) -> Statistics:
     if total <= 0:
         nothing = np.zeros(stats.n_features)
         return replace(stats, center=nothing, spread=nothing, row_weight=0.0)
+    if stats.absent is not None:
+        return replace(lacking(stats, stats.absent), row_weight=total)
     center = stats.weight @ stats.mean_x / total
     square = stats.forms.diagonal().sum(0) + stats.weight @ np.square(stats.mean_x - center)
     return replace(stats, center=center, spread=_flat(np.sqrt(square / total), center), row_weight=total)
