@@ -14,8 +14,8 @@ from scipy import sparse
 
 from relatask import InputError
 from relatask.linear import MultiTaskRegressor, PooledRegressor
+from relatask.linear.input.folds import within_task_folds
 from relatask.linear.input.reading import design
-from relatask.linear.path import within_task_folds
 from relatask.linear.sums import passes
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.relations import (

@@ -10,7 +10,7 @@ import pytest
 from linear_oracle import LAYOUTS, Case, case
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.linear.input import reading
-from relatask.linear.path import within_task_folds
+from relatask.linear.input.folds import within_task_folds
 from relatask.notices import RelataskWarning
 from relatask.relations import (
     Chain,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from relatask.linear.choosing.folds import choose
+from relatask.linear.choosing.folds import choose
 from relatask.linear.fitting import End, fit_statistics
 from relatask.linear.input import reading
 from relatask.linear.input.design import Design, warn_about_labels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.choosing.folds import by_task, cross_validated
 from relatask.linear.fitting import tell_idle, tell_unconverged
 from relatask.linear.input.design import Design
 from relatask.linear.input.labels import listed
@@ -18,7 +19,7 @@ from relatask.linear.losses.squared import Intercept, Weighting
 from relatask.linear.newton.local import DataTerm
 from relatask.linear.newton.prepare import Prepared, prepared
 from relatask.linear.newton.solving import LossSolution, LossStart, data_term, solve_prepared
-from relatask.linear.path import PATH_TOL, Path, cross_validated, open_strengths, predict_rows, reach_of
+from relatask.linear.path import PATH_TOL, Path, open_strengths, predict_rows, reach_of
 from relatask.linear.problem import Columns
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError, RelataskWarning, tell
@@ -77,10 +78,13 @@ class LossModel:
 
     def choose(self, design: Design, relation: Relation) -> tuple[Relation, Path]:
         """Fill the relation's open strengths by cross-validation within tasks, on the held-out loss."""
+        errors_of = partial(fold_losses, relation, self)
+        return cross_validated(design, label_counts(design), relation, self.reach(design), errors_of)
+
+    def reach(self, design: Design) -> Callable[[Relation, str], tuple[float, float]]:
+        """How far strengths reach for these rows."""
         correlations, curvature, columns = self._at_zero(design)
-        reach = partial(reach_of, correlations=correlations, curvature=curvature, columns=columns)
-        path = replace(self, tol=max(self.tol, PATH_TOL))
-        return cross_validated(design, label_counts(design), relation, reach, partial(_fold_errors, path, relation))
+        return partial(reach_of, correlations=correlations, curvature=curvature, columns=columns)
 
     def _at_zero(self, design: Design) -> tuple[list[Array], float, Columns]:
         """Minus the gradient at W = 0, one (t, p) a class, the mean diagonal of the curvature, and the columns."""
@@ -147,24 +151,23 @@ def linear_predictor(X: Any, codes: NDArray[np.intp] | None, coef: Array, interc
     return np.stack(each, axis=-1)
 
 
-def held_out(loss: AnyLoss, eta: Array, y: Array, codes: NDArray[np.intp] | None, weights: Array) -> float:
-    """The weighted loss of predictions, missing labels left out; of `RootSquared` its own form on these labels."""
-    t = y.shape[1] if codes is None else int(codes.max(initial=0)) + 1
+def held_out(loss: AnyLoss, eta: Array, y: Array, codes: NDArray[np.intp] | None, weights: Array, t: int) -> Array:
+    """(t,) weighted losses of predictions, missing labels left out; of `RootSquared` its own form on these labels."""
     task = np.broadcast_to(np.arange(t), y.shape) if codes is None else codes
     weights = weights[:, None] if weights.ndim < y.ndim else weights
     seen = ~np.isnan(y)
     s, task, eta, y = np.broadcast_to(weights, y.shape)[seen], task[seen], eta[seen], y[seen]
     if isinstance(loss, RootSquared):
         n, sse = np.bincount(task, s, t), np.bincount(task, s * np.square(eta - y), t)
-        return float(np.sqrt(n * sse).sum())
+        return np.asarray(np.sqrt(n * sse))
     if isinstance(loss, Multinomial):
         top = eta.max(1, keepdims=True)
         spread = (top + np.log(np.exp(eta - top).sum(1, keepdims=True)))[:, 0]
-        return float(s @ (spread - eta[np.arange(len(y)), y.astype(np.intp)]))
+        return by_task(s * (spread - eta[np.arange(len(y)), y.astype(np.intp)]), task, t)
     if isinstance(loss, Loss):
-        return float(s @ loss.value(eta, y))
+        return by_task(s * loss.value(eta, y), task, t)
     own = [(loss.losses[k], task == k) for k in range(t)]
-    return float(sum(s[at] @ one.value(eta[at], y[at]) for one, at in own))
+    return np.array([s[at] @ one.value(eta[at], y[at]) for one, at in own])
 
 
 def tell_single_classes(tasks: NDArray, single: NDArray[np.bool_]) -> None:
@@ -174,17 +177,18 @@ def tell_single_classes(tasks: NDArray, single: NDArray[np.bool_]) -> None:
         tell(RelataskWarning(told, code="RT005"))
 
 
-def _fold_errors(
-    model: LossModel,
+def fold_losses(
     relation: Relation,
+    model: LossModel,
     train: Design,
     test: Design,
     names: Sequence[str],
     candidates: Sequence[tuple[float, ...]],
-) -> tuple[Array, float]:
-    """Losses on the held-out labels, one per candidate, from strong to weak; and the labels' weight."""
+) -> tuple[Array, Array]:
+    """Losses on the held-out labels (m, t), from strong to weak strengths; and the labels' weights (t,)."""
+    model = replace(model, tol=max(model.tol, PATH_TOL))
     weights = np.ones(len(test.y)) if test.weights is None else test.weights
-    errors = np.empty(len(candidates))
+    errors = np.empty((len(candidates), test.n_tasks))
     start: LossStart | None = None
     shape = model.prepare(train)
     data = data_term(shape, model.loss)
@@ -194,10 +198,9 @@ def _fold_errors(
         start = found.start
         coef, intercept = tasks_first(found)
         eta = linear_predictor(test.X, test.codes, coef, intercept)
-        errors[m] = held_out(model.loss, eta, test.y, test.codes, weights)
-    seen = ~np.isnan(test.y)
+        errors[m] = held_out(model.loss, eta, test.y, test.codes, weights, test.n_tasks)
     each = weights[:, None] if weights.ndim < test.y.ndim else weights
-    return errors, float(np.broadcast_to(each, test.y.shape)[seen].sum())
+    return errors, by_task(np.where(np.isnan(test.y), 0.0, each), test.codes, test.n_tasks)
 
 
 def tasks_first(found: LossSolution) -> tuple[Array, Array]:
