@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from relatask.linear.losses.squared import Intercept, Squared
-from relatask.linear.path import Model
-from relatask.linear.prior.marginal import Marginal, Rows, compress, seen_basis, total_form
+from relatask.linear.losses.squared import Intercept
 from relatask.linear.prior.posterior import Uncertainty, kept
-from relatask.linear.prior.reml import Optimum, Shape, criterion, maximise
+from relatask.linear.prior.reml import Optimum, criterion, maximise
+from relatask.linear.prior.setting import Moments, divisor, moments_of, setting
+from relatask.linear.streaming.prior import Sums, fitted_in_blocks
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
-from relatask.notices import InputError
 from relatask.relations.hierarchical_prior import HierarchicalPrior
 
 
@@ -112,98 +110,19 @@ def fit_prior(
     "full" leaves most directions without variance; "auto" falls back to "isotropic" then. Residuals are never taken
     for less than 1e-10 of the labels' sum of squares, so that labels without noise have a finite likelihood.
     """
-    scaled, center, scale, moments = _moments(stats, intercept, standardize)
+    in_blocks = fitted_in_blocks(stats, relation, intercept, standardize, tol, max_iter)
+    if in_blocks is not None:
+        return _reported(*in_blocks, intercept)
+    scaled, center, scale, moments = moments_of(stats, intercept, standardize)
     best: tuple[Optimum, Array, Array] | None = None
     kinds = ("isotropic", "diagonal", "full") if relation.covariance == "auto" else (relation.covariance,)
     for kind in kinds if stats.n_tasks > 1 else kinds[:1]:
-        shape, fixed, random, marginal = _setting(moments, relation, kind, stats.n_tasks, intercept)
+        shape, fixed, random, marginal = setting(moments, relation, kind, stats.n_tasks, intercept)
         found = maximise(marginal, shape, own_noise=relation.noise == "task", tol=tol, max_iter=max_iter)
         if best is None or criterion(found) < criterion(best[0]):
             best = found, fixed, random
     assert best is not None
     return _reported(*best, relation, scaled, center, scale, moments, intercept)
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """The tasks' rows compressed, on the columns that vary; labels less `offset`, in units of `unit`.
-
-    `columns` are positions among `width` coordinates; `last` says whether the last of them is the intercept.
-    """
-
-    rows: tuple[Rows, ...]
-    total: Array
-    columns: NDArray[np.intp]
-    width: int
-    last: bool
-    offset: float
-    unit: float
-
-
-def _moments(stats: Statistics, intercept: Intercept, standardize: bool) -> tuple[Statistics, Array, Array, Moments]:
-    """Compress the tasks' moments; a common intercept is a column here, which will have no variance."""
-    offset = float(stats.weight @ stats.mean_y / stats.weight.sum()) if intercept in ("tied", "common") else 0.0
-    stats = replace(stats, mean_y=stats.mean_y - offset)
-    own = intercept == "free"
-    yy = stats.yy if own else stats.yy + stats.weight * np.square(stats.mean_y)
-    count = np.maximum(stats.count - own, 0)
-    unit = float(np.sqrt(yy.sum() / max(count.sum(), 1)))
-    if unit <= 1e-13 * abs(offset):
-        unit = 0.0  # All labels are equal: what is left is rounding.
-    stats = replace(stats, mean_y=stats.mean_y / _divisor(unit), cross=stats.cross / _divisor(unit))
-    datafit = Squared("sum", "tied" if intercept == "common" else intercept)
-    # The settings of solvers play no part in preparing.
-    scaled, center, scale, problem = Model(datafit, standardize, False, "auto", 1e-6, 1).prepare(stats)
-    columns = np.flatnonzero(problem.forms.diagonal().any(0))
-    if 0 < len(columns) < problem.shape[1]:
-        problem = problem.restricted(columns)
-    cross = problem.cross if unit else 0 * problem.cross
-    rows = compress(problem.forms, cross, yy / _divisor(unit) ** 2 if unit else 0 * yy, count)
-    if not len(columns):
-        rows = tuple(replace(r, fixed=r.fixed[:, :, :0], random=r.random[:, :, :0]) for r in rows)
-    total = sum((total_form(r) for r in rows), np.zeros((len(columns), len(columns))))
-    width = stats.n_features + (datafit.intercept == "tied")
-    last = datafit.intercept == "tied"
-    return scaled, center, scale, Moments(rows, total, columns, width, last, offset, unit)
-
-
-def _setting(
-    moments: Moments, relation: HierarchicalPrior, kind: str, n_tasks: int, intercept: Intercept
-) -> tuple[Shape, Array, Array, Marginal]:
-    """Coordinates of the mean and of the effects, and the likelihood in them."""
-    size = len(moments.columns)
-    count = float(sum(r.count.sum() for r in moments.rows))
-    fixed = seen_basis(moments.total, count)
-    if count <= fixed.shape[1]:
-        raise InputError(
-            f"HierarchicalPrior: {count:.0f} labels{' beyond one a task' if intercept == 'free' else ''} are too few "
-            f"for a mean of {fixed.shape[1]} coefficients; give more rows or fewer columns, or use Pairwise('auto')."
-        )
-    effects = size - (intercept == "common" and size > 0)
-    if n_tasks == 1:
-        random = np.zeros((size, 0))
-        shape = Shape(kind, np.zeros(0), None)
-    elif kind == "full":
-        random = (
-            fixed if effects == size else np.pad(seen_basis(moments.total[:effects, :effects], count), [(0, 1), (0, 0)])
-        )
-        shape = Shape(kind, np.full(random.shape[1], 1 / np.sqrt(max(random.shape[1], 1))), None)
-    else:
-        random = np.eye(size)[:, :effects]
-        groups = np.arange(effects)
-        if kind == "isotropic":
-            groups = (groups == size - 1).astype(np.intp) if intercept == "tied" and effects > 1 else 0 * groups
-        seen = np.bincount(groups, np.diagonal(moments.total)[:effects])
-        seen = np.maximum(seen * len(seen), np.finfo(np.float64).tiny)
-        shape = Shape(kind, np.sqrt(count / seen), groups)
-    rows = []
-    for block in moments.rows:
-        in_mean = block.fixed @ fixed
-        rows.append(replace(block, fixed=in_mean, random=in_mean if random is fixed else block.random @ random))
-    # fixed' total fixed = count I.
-    log_volume = fixed.shape[1] * float(np.log(count))
-    marginal = Marginal(tuple(rows), n_tasks, relation.method == "reml", log_volume)
-    return shape, fixed, random, marginal
 
 
 def _reported(
@@ -223,6 +142,9 @@ def _reported(
     mean = np.zeros(moments.width)
     mean[moments.columns] = unit * (fixed @ point.mean)
     W = np.tile(mean, (t, 1))
+    every = found.marginal if isinstance(found.marginal, Sums) else None
+    if every is not None:
+        W[:, moments.columns] += (unit * every.scores(point.mean)) @ (effects @ effects.T)
     for block, part in zip(found.marginal.rows, point.parts, strict=True):
         W[np.ix_(block.tasks, moments.columns)] += unit * (part.scores @ found.root) @ effects.T
     S = np.zeros((moments.width, moments.width))
@@ -233,7 +155,7 @@ def _reported(
     slopes, mean_slopes = W[:, :d], mean[:d]
     if intercept == "free":
         middle = scaled.weight @ scaled.mean_x / scaled.weight.sum()
-        levels = _divisor(unit) * scaled.mean_y - np.einsum("td,td->t", scaled.mean_x - middle, slopes)
+        levels = divisor(unit) * scaled.mean_y - np.einsum("td,td->t", scaled.mean_x - middle, slopes)
         b, mean_b = levels - slopes @ middle, float(levels.mean() - mean_slopes @ middle)
         origin = np.vstack([scaled.mean_x, middle])
         around[:-1] += np.divide(noise, scaled.weight, out=np.zeros(t), where=scaled.weight > 0)
@@ -253,11 +175,12 @@ def _reported(
         inverse_root=spread * point.inverse_root,
         blocks=kept(found.marginal.rows, point.parts, found.root, spread),
         noise=around,
+        information=np.zeros((0, 0)) if every is None else every.informed(spread),
     )
     of_mean = fixed @ uncertainty.inverse_root.T
     width = d if intercept == "common" else moments.width
     kind: Any = found.shape.kind
-    logs = found.marginal.freedom * float(np.log(_divisor(unit)))
+    logs = found.marginal.freedom * float(np.log(divisor(unit)))
     return PriorFit(
         coef=slopes / scale,
         intercept=b,
@@ -274,8 +197,3 @@ def _reported(
         residual=found.residual,
         uncertainty=uncertainty,
     )
-
-
-def _divisor(unit: float) -> float:
-    """1 where all labels are equal, so that there is no unit to divide by."""
-    return unit or 1.0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.prior.marginal import Part, Rows
 from relatask.linear.sums.forms import Array
+from relatask.linear.sums.informed import unpacked
 
 NEW = -1
 """The code of a task that fit has not seen."""
@@ -36,6 +37,9 @@ class Uncertainty:
     blocks : (tasks (k,), half (k or 1, p, r), mean (k or 1, p, f)) of tasks with rows of one shape.
     noise : (t + 1,) variance of a label of weight 1 about its line, that of the line's level included where each task
         has an intercept of its own; the last one for new tasks.
+    information : (t, q (q + 1) / 2)
+        Of very many tasks, instead of `blocks`: lower triangles of N_k, where half_k = N_k^1/2 `effects` and
+        mean_k = N_k^1/2 `fixed`; else empty.
     """
 
     scale: Array
@@ -47,6 +51,7 @@ class Uncertainty:
     inverse_root: Array
     blocks: tuple[tuple[NDArray[np.intp], Array, Array], ...]
     noise: Array
+    information: Array = field(default_factory=lambda: np.zeros((0, 0)))
 
     def coordinates(self, X: NDArray, codes: NDArray[np.intp]) -> Array:
         """(n, q) coordinates z of rows X (n, d) in their tasks."""
@@ -72,6 +77,14 @@ class Uncertainty:
                 # A difference of squares: what rounding leaves below 0 is 0.
                 out[rows] = np.maximum(out[rows] - np.square(u).sum(1), 0.0)
                 b[rows] -= (u[:, None, :] @ mean[slot[rows]])[:, 0]
+        known = np.flatnonzero(codes != NEW) if len(self.information) else np.zeros(0, dtype=np.intp)
+        step = max(1, CHUNK // max(self.effects.shape[0] ** 2, 1))
+        for first in range(0, len(known), step):
+            rows = known[first : first + step]
+            w = a[rows] @ self.effects.T
+            seen = (unpacked(self.information[codes[rows]], w.shape[1]) @ w[:, :, None])[:, :, 0]
+            out[rows] = np.maximum(out[rows] - (w * seen).sum(1), 0.0)
+            b[rows] -= seen @ self.fixed
         out += np.square(b @ self.inverse_root.T).sum(1)
         return out + self.noise[codes] if noise else out
 
@@ -82,15 +95,28 @@ class Uncertainty:
         """
         root, mean_root = self.effects, self.fixed
         size = root.shape[1]
-        for tasks, half, mean in self.blocks:
-            slot = np.flatnonzero(tasks == task)
-            if task != NEW and len(slot):
-                h, m = (v[slot[0] if len(v) > 1 else 0] for v in (half, mean))
-                values, vectors = np.linalg.eigh(np.eye(size) - h.T @ h)
-                mean_root = mean_root - root @ h.T @ m
-                root = root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+        known = self._known(task)
+        if known is not None:
+            inner, shared = known
+            values, vectors = np.linalg.eigh(np.eye(size) - inner)
+            mean_root = mean_root - root @ shared
+            root = root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
         mean_root = mean_root @ self.inverse_root.T
         return self.in_units(root @ root.T + mean_root @ mean_root.T)
+
+    def _known(self, task: int) -> tuple[Array, Array] | None:
+        """half_k' half_k and half_k' mean_k of one task; None of a new one."""
+        if task == NEW:
+            return None
+        if len(self.information):
+            seen = self.effects.T @ unpacked(self.information[task : task + 1], len(self.effects))[0]
+            return seen @ self.effects, seen @ self.fixed
+        for tasks, half, mean in self.blocks:
+            slot = np.flatnonzero(tasks == task)
+            if len(slot):
+                h, m = (v[slot[0] if len(v) > 1 else 0] for v in (half, mean))
+                return h.T @ h, h.T @ m
+        return None
 
     def in_units(self, covariance: Array) -> Array:
         """From coordinates of the seen columns to (w, w) in original units: coefficients, then an intercept."""

@@ -65,6 +65,13 @@ class Shape:
             return free.reshape(self.size, self.size)
         return np.diag((free * self.scale / 2)[self.groups])
 
+    def free(self, root: Array) -> Array:
+        """The free numbers of a root, as `root` has them."""
+        if self.groups is None:
+            return root.ravel()
+        first = np.unique(self.groups, return_index=True)[1]
+        return np.asarray(2 * np.diagonal(root)[first] / self.scale)
+
     def gradient(self, root: Array, gradient: Array) -> Array:
         """From the gradient in S to that in the free numbers."""
         whole = 2 * gradient @ root

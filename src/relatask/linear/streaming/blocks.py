@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model
@@ -59,7 +60,7 @@ def blocks(stats: Statistics, model: Model, size: int = BLOCK) -> Iterator[tuple
         yield some, scaled, problem
 
 
-def part(stats: Statistics, some: slice) -> Statistics:
+def part(stats: Statistics, some: slice | NDArray[np.intp]) -> Statistics:
     """The statistics of some tasks, columns' means and spreads being those of all."""
     bucket = stats.forms.buckets[0]
     assert bucket.gram is not None
