@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
-from sklearn.base import ClassifierMixin
 
+from relatask.linear.influence.attributes import LEAVE_TASK_OUT, TRANSFER_OF_CLASSES
+from relatask.linear.influence.leave import leave_task_out_of_classes
 from relatask.linear.input import reading
 from relatask.linear.input.classes import class_weights, encode_classes
-from relatask.linear.input.design import each_label
-from relatask.linear.input.labels import encode_labels
+from relatask.linear.linear_classifier import LinearClassifier
 from relatask.linear.losses import Logistic, Multinomial
-from relatask.linear.losses.model import LossModel, learned, linear_predictor, tasks_first, tell_single_classes
-from relatask.linear.multitask import MultiTaskEstimator, chosen_relation
+from relatask.linear.losses.model import LossModel, learned, tasks_first, tell_single_classes
+from relatask.linear.multitask import chosen_relation
 from relatask.linear.sums.forms import Array
-from relatask.notices import InputError
 from relatask.relations import Relation
 
 
-class MultiTaskClassifier(ClassifierMixin, MultiTaskEstimator):
+class MultiTaskClassifier(LinearClassifier):
     """Logistic regression of related tasks under a relation, solved to a certificate.
 
     ``min over W, b   sum_k c_k sum_i s_i log(1 + exp(-y_i (x_i w_k + b_k))) + R(W)``, y_i = -1 or 1
@@ -80,9 +78,8 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskEstimator):
     (1, 2)
     """
 
-    _takes_sparse: ClassVar[bool] = True
-
-    classes_: NDArray
+    transfer_ = TRANSFER_OF_CLASSES
+    leave_task_out_ = LEAVE_TASK_OUT
 
     def __init__(
         self,
@@ -109,89 +106,31 @@ class MultiTaskClassifier(ClassifierMixin, MultiTaskEstimator):
         self.task_column = task_column
         self.warm_start = warm_start
 
-    def decision_function(self, X: Any, tasks: Any = None) -> Array:
-        """Log-odds of the second class, or each class's log weight.
+    def leave_task_out(
+        self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None, *, method: str = "auto"
+    ) -> Array:
+        """Say what removing each task's labels would do to the others' leave-one-out log loss.
 
-        Parameters
-        ----------
-        X, tasks
-            As in predict.
-
-        Returns
-        -------
-        (n,), or (n, t) where the model was fitted on y (n, t); with more than two classes a last axis (C,).
-        """
-        X, codes = self._rows(X, tasks)
-        return linear_predictor(X, codes, self.coef_, self.intercept_)
-
-    def predict_proba(self, X: Any, tasks: Any = None) -> Array:
-        """Chances of the classes.
-
-        Parameters
-        ----------
-        X, tasks
-            As in predict.
-
-        Returns
-        -------
-        (n, C), or (n, t, C) where the model was fitted on y (n, t); columns in the order of `classes_`.
-        """
-        eta = self.decision_function(X, tasks)
-        if len(self.classes_) > 2:
-            return np.asarray(softmax(eta, axis=-1))
-        return np.stack([expit(-eta), expit(eta)], axis=-1)
-
-    def predict(self, X: Any, tasks: Any = None) -> NDArray:
-        """The likeliest class of each row for its own task, or for every task.
-
-        Parameters
-        ----------
-        X : (n, d)
-            Features, as in fit.
-        tasks : (n,), optional
-            The task of each row; needed where the model was fitted with tasks.
-
-        Returns
-        -------
-        (n,) or (n, t) of `classes_`.
-
-        Raises
-        ------
-        InputError
-            For a task that fit has not seen, or tasks missing where they are needed.
-        """
-        eta = self.decision_function(X, tasks)
-        best = eta.argmax(-1) if len(self.classes_) > 2 else (eta > 0).astype(np.intp)
-        return np.asarray(self.classes_[best])
-
-    def score(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> float:
-        """Share of the observed labels that are predicted right; rows weighted.
+        One Newton step from the solution, under quadratic relations, `SharedSparsity` and `Sparse` ("auto"); or by
+        fits without each task in 5 folds ("refit"), of any relation. With "auto" it sets `transfer_` too.
 
         Parameters
         ----------
         X, y, tasks, sample_weight
-            As in fit.
-        """
-        predicted = self.predict(X, tasks)
-        labels = reading.in_order(y, self.tasks_) if predicted.ndim == 2 else y
-        array = labels.to_numpy() if hasattr(labels, "to_numpy") else np.asarray(labels)
-        array = array.reshape(predicted.shape) if array.size == predicted.size else array
-        if array.shape != predicted.shape:
-            raise InputError(f"y has shape {array.shape}, but predictions have {predicted.shape}.")
-        names, position = encode_labels(array)
-        weights = each_label(sample_weight, array.shape, self.tasks_)
-        right = np.zeros(array.shape, dtype=bool)
-        for place, name in enumerate(names.tolist()):
-            right |= (position == place) & (predicted == name)
-        seen = position >= 0
-        return float(weights[seen] @ right[seen] / weights[seen].sum())
+            Those of fit.
+        method : {"auto", "refit"}
+            As above; `leave_task_out_method_` says how it went.
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = True
-        # y (n, t) has a task a column, not several labels of one task.
-        tags.target_tags.multi_output = False
-        return tags
+        Returns
+        -------
+        array (t, t): by how much task i's error (row) rises without task j (column); NaN on the diagonal
+
+        Raises
+        ------
+        InputError
+            For rows that are not those of fit; for another relation, or more than two classes, with method="auto".
+        """
+        return leave_task_out_of_classes(self, X, y, tasks, sample_weight, method)
 
     def _fitted(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> dict[str, Any]:
         """Everything that fit learns, by attribute name."""

@@ -96,13 +96,7 @@ class MultiTaskEstimator(BaseEstimator):
             whose coefficients are not determined.
         """
         self._check_parameters()
-        fitted = self._fitted(X, y, tasks, sample_weight)
-        # Everything is learned before anything is stored: a fit that fails changes nothing.
-        for name, value in fitted.items():
-            setattr(self, name, value)
-        if "feature_names_in_" not in fitted:
-            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a frame
-        return self
+        return self._stored(self._fitted(X, y, tasks, sample_weight))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters; with `deep`, the relation's too: `relation__strength`, in a sum `relation__Ridge__strength`."""
@@ -160,6 +154,14 @@ class MultiTaskEstimator(BaseEstimator):
         tags.input_tags.sparse = self._takes_sparse
         tags.input_tags.allow_nan = self._takes_blocks
         return tags
+
+    def _stored(self, fitted: dict[str, Any]) -> Self:
+        """Take over what was learned, all of it or nothing: a fit that fails changes nothing."""
+        for name, value in fitted.items():
+            setattr(self, name, value)
+        if "feature_names_in_" not in fitted:
+            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a frame
+        return self
 
     def _rows(self, X: Any, tasks: Any) -> tuple[Any, NDArray[np.intp] | None]:
         """What predict was given: features, and the task of each row, None where every row is for all tasks."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.choosing.errors import OneByOne
 from relatask.linear.choosing.rows import Rows
+from relatask.linear.features import alike, priced
 from relatask.linear.input.design import Design
 from relatask.linear.path import CHUNK, Model
 from relatask.linear.problem import Problem
@@ -25,26 +26,46 @@ SOLE = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
+class Along:
+    """Candidates that differ in the strengths of their precisions only: their places, data and family."""
+
+    places: NDArray[np.intp]
+    problem: Problem
+    family: Family
+
+    def some(self, index: slice) -> Along:
+        """Some of the candidates."""
+        return Along(self.places[index], self.problem, self.family.some(index))
+
+
+@dataclass(frozen=True, eq=False)
 class Prepared:
-    """One problem for a family of strengths: what statistics and model say, on the columns that data see."""
+    """One model for m candidate strengths: what statistics say, on the columns that data see.
+
+    `groups` is one, unless relations on features are among the candidates: these are data of their own.
+    """
 
     stats: Statistics
     center: Array
     scale: Array
-    problem: Problem
     columns: NDArray[np.intp]
-    family: Family
+    groups: tuple[Along, ...]
     model: Model
 
-    def parts(self) -> Iterator[tuple[slice, Array, Selected]]:
-        """Some strengths at a time: which, W (t, s, d), and the blocks of their inverses."""
-        t, d = self.problem.shape
-        size = max(1, int(CHUNK // (t * d * d)))
-        for first in range(0, len(self.family), size):
-            here = slice(first, min(first + size, len(self.family)))
-            some = self.family.some(here)
-            W, _, _ = direct(self.problem, some, tol=self.model.tol, max_iter=self.model.max_iter)
-            yield here, W, selected(self.problem, some, self.model.max_iter)
+    def parts(self) -> Iterator[tuple[Along, Array, Selected]]:
+        """Some candidates at a time, W (t, s, d), and the blocks of their inverses; the weakest comes first."""
+        for group in self.groups:
+            t, d = group.problem.shape
+            size = max(1, int(CHUNK // (t * d * d)))
+            for first in range(0, len(group.places), size):
+                some = group.some(slice(first, first + size))
+                W, _, _ = direct(some.problem, some.family, tol=self.model.tol, max_iter=self.model.max_iter)
+                yield some, W, selected(some.problem, some.family, self.model.max_iter)
+
+    @property
+    def m(self) -> int:
+        """How many candidates there are."""
+        return sum(len(group.places) for group in self.groups)
 
     def original(self, W: Array) -> tuple[Array, Array]:
         """Coefficients (t, s, d) and intercepts (t, s) in units of the targets as they are fitted."""
@@ -69,13 +90,19 @@ def prepared(
     stats: Statistics, relation: Relation, names: Sequence[str], candidates: Sequence[tuple[float, ...]], model: Model
 ) -> Prepared:
     """The problem, restricted to the columns that data see, and the family of precisions."""
-    scaled, center, scale, problem = model.prepare(stats)
-    columns = np.flatnonzero(problem.forms.diagonal().any(0))
-    columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
-    if len(columns) < problem.shape[1]:
-        problem = problem.restricted(columns)
+    scaled, center, scale, bare = model.prepare(stats)
     relations = [with_parameters(relation, **dict(zip(names, c, strict=True))) for c in candidates]
-    return Prepared(scaled, center, scale, problem, columns, family(relations, stats.n_tasks), model)
+    found = []
+    for places in alike(relations):
+        problem = priced(bare, relations[places[0]])[0]
+        found.append((places, problem, [priced(bare, relations[place])[1] for place in places]))
+    columns = np.flatnonzero(sum(problem.forms.diagonal().any(0) for _, problem, _ in found))
+    columns = columns if len(columns) else np.zeros(1, dtype=np.intp)
+    groups = []
+    for places, problem, rest in found:
+        reduced = problem if len(columns) == problem.shape[1] else problem.restricted(columns)
+        groups.append(Along(np.array(places), reduced, family(rest, stats.n_tasks)))
+    return Prepared(scaled, center, scale, columns, tuple(groups), model)
 
 
 def leave_one_out(design: Design, here: Prepared) -> OneByOne:
@@ -92,14 +119,15 @@ def leave_one_out(design: Design, here: Prepared) -> OneByOne:
     here : Prepared
         With candidates in ascending order: the first is the weakest.
     """
-    model, t, m = here.model, design.n_tasks, len(here.family)
+    model, t, m = here.model, design.n_tasks, here.m
     c, n = model.datafit.loss_weights(here.stats), here.stats.weight
     unit = np.ones(t) if model.target_scale is None else model.target_scale
     rows = Rows(design, model.fill(here.stats, here.center, here.scale))
     sums = np.zeros((3, m, t))
     weight, square = np.zeros(t), np.zeros(t)
     judged: dict[tuple[int, int], NDArray[np.bool_]] = {}
-    for part, W, inverse in here.parts():
+    for along, W, inverse in here.parts():
+        part = along.places
         coef, intercept = here.original(W)
         leverage = _leverage(here, inverse, c, n)
         for k in range(t):
@@ -107,7 +135,7 @@ def leave_one_out(design: Design, here: Prepared) -> OneByOne:
             for piece, X, y, s in rows.of(k):
                 h = leverage(k, block, X, s)
                 residual = y[:, None] / unit[k] - X @ coef[k].T - intercept[k]
-                if part.start == 0:
+                if (k, piece) not in judged:
                     # Leverages fall as strengths rise: whoever fits itself does so at the weakest.
                     kept = h.max(1) < 1 - SOLE
                     judged[k, piece] = kept
@@ -130,20 +158,20 @@ def generalised(here: Prepared) -> tuple[Array, Array]:
     ``sum_i o_i (y_i - yhat_i)^2 / sum_i o_i / (1 - df / N)^2`` with the weights o_i = c_k s_i of the loss, N labels
     and df the trace of the hat matrix, intercepts included; infinite where df >= N.
     """
-    problem, fit, t = here.problem, here.model.datafit, here.stats.n_tasks
+    fit, t = here.model.datafit, here.stats.n_tasks
     total = float(fit.loss_weights(here.stats) @ here.stats.weight)
     count = int(here.stats.count.sum())
-    loss, freedom = np.empty(len(here.family)), np.empty(len(here.family))
-    for part, W, inverse in here.parts():
-        loss[part] = [2 * problem.value(W[:, s]) for s in range(W.shape[1])]
+    loss, freedom = np.empty(here.m), np.empty(here.m)
+    for some, W, inverse in here.parts():
+        loss[some.places] = [2 * some.problem.value(W[:, s]) for s in range(W.shape[1])]
         df = sum((inverse.block(k).freedom() for k in range(t)), np.zeros(1))
         if fit.intercept == "free":
             df = df + float((here.stats.weight > 0).sum())
         if inverse.along is not None and inverse.slack is not None:
-            priced = np.einsum("tsd,tsd->s", inverse.along, here.family.some(part).apply(inverse.along))
+            priced = np.einsum("tsd,tsd->s", inverse.along, some.family.apply(inverse.along))
             own = inverse.slack > 0
             df = df + np.where(own, 1.0 - priced / np.where(own, inverse.slack, 1.0), 0.0)
-        freedom[part] = df
+        freedom[some.places] = df
     room = 1.0 - freedom / count
     criterion = np.divide(
         np.maximum(loss, 0.0) / total, np.square(room), out=np.full(len(room), np.inf), where=room > 0
