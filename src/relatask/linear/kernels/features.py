@@ -1,0 +1,201 @@
+"""Kernels between rows: scikit-learn's Gaussian-process kernels, its pairwise kernels by name, callables, Grams."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.gaussian_process import kernels as gp
+from sklearn.metrics.pairwise import KERNEL_PARAMS, pairwise_kernels
+
+from relatask.linear.input.labels import listed
+from relatask.linear.sums.forms import Array
+from relatask.notices import InputError
+
+NAMES = tuple(sorted(KERNEL_PARAMS))
+SAFE = ("chi2", "cosine", "laplacian", "linear", "poly", "polynomial", "rbf")
+"""Positive semidefinite for every X (a polynomial with a whole degree >= 0 and coef0 >= 0)."""
+PSD_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureKernel:
+    """A kernel between rows.
+
+    Attributes
+    ----------
+    kind : a scikit-learn Gaussian-process kernel, a name, "precomputed", or a callable of two rows.
+    params : of a named kernel or a callable.
+    """
+
+    kind: Any
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def precomputed(self) -> bool:
+        """Whether X holds the kernel already: (n, n) in fit, (m, n) in predict."""
+        return isinstance(self.kind, str) and self.kind == "precomputed"
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is known to be positive semidefinite."""
+        if self.kind in ("poly", "polynomial") if isinstance(self.kind, str) else False:
+            degree, offset = self.params.get("degree", 3), self.params.get("coef0", 1)
+            return float(degree).is_integer() and degree >= 0 and offset >= 0 and self.params.get("gamma", 1) != 0
+        if isinstance(self.kind, str):
+            return self.kind in SAFE
+        return isinstance(self.kind, gp.Kernel) and not _pairwise_inside(self.kind)
+
+    def between(self, X: Array, Z: Array) -> Array:
+        """(n, m) kernel of rows of X with rows of Z; of a Gram, X itself (rows of Z are its columns)."""
+        if self.precomputed:
+            raise RuntimeError("a precomputed kernel is not evaluated")
+        if isinstance(self.kind, gp.Kernel):
+            return _evaluated(self.kind, X, Z)
+        if isinstance(self.kind, str) and self.kind == "rbf":
+            gamma = self.params.get("gamma")
+            return gaussian(X, Z, 1.0 / X.shape[1] if gamma is None else gamma)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", category=RuntimeWarning)
+            found = pairwise_kernels(X, Z, metric=self.kind, **self.params)
+        return np.asarray(found, dtype=np.float64)
+
+    def diagonal(self, X: Array) -> Array:
+        """(n,) kernel of each row with itself."""
+        if isinstance(self.kind, gp.Kernel):
+            return np.array(self.kind.diag(X), dtype=np.float64)
+        if self.kind in ("rbf", "laplacian"):
+            return np.ones(len(X))
+        if self.kind == "linear":
+            return np.einsum("nd,nd->n", X, X)
+        return np.array([self.between(row[None], row[None])[0, 0] for row in X])
+
+    def with_gradient(self, X: Array) -> tuple[Array, Array]:
+        """(n, n) kernel, and its derivatives (n, n, p) by the logarithms of its free parameters."""
+        matrix, gradient = self.kind(X, eval_gradient=True)
+        return matrix, gradient
+
+
+def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
+    """The kernel that a person passed, checked.
+
+    Raises
+    ------
+    InputError
+        For an unknown name or parameter, a noise kernel, or what is no kernel.
+    """
+    if params is not None and not isinstance(params, Mapping):
+        raise InputError(f"kernel_params={params!r:.60} is not usable; expected a mapping such as {{'gamma': 0.1}}.")
+    params = dict(params or {})
+    if isinstance(kernel, gp.Kernel):
+        if params:
+            raise InputError(
+                "kernel_params go with a kernel by name; a kernel object has its own parameters: set them."
+            )
+        _check_parts(kernel)
+        return FeatureKernel(kernel)
+    if callable(kernel):
+        return FeatureKernel(kernel, params)
+    if kernel == "precomputed":
+        if params:
+            raise InputError(f"kernel_params={params!r:.60} have no use with kernel='precomputed'; leave them out.")
+        return FeatureKernel(kernel)
+    if not isinstance(kernel, str) or kernel not in NAMES:
+        raise InputError(
+            f"kernel={kernel!r:.60} is unknown; expected one of {listed(NAMES, 20)}, 'precomputed', a kernel of "
+            "sklearn.gaussian_process.kernels such as RBF(1.0), or a function of two rows."
+        )
+    unknown = [name for name in params if name not in KERNEL_PARAMS[kernel]]
+    if unknown:
+        raise InputError(
+            f"kernel_params names {listed(unknown)}; kernel={kernel!r} has {listed(sorted(KERNEL_PARAMS[kernel]))}."
+        )
+    return FeatureKernel(kernel, params)
+
+
+def check_semidefinite(smallest: float, largest: float, what: str) -> None:
+    """Raise InputError where the smallest eigenvalue is below -1e-10 times the largest."""
+    if smallest < -PSD_TOLERANCE * max(largest, 0.0):
+        raise InputError(
+            f"{what} is not positive semidefinite: its smallest eigenvalue is {smallest:.6g} (largest {largest:.6g}), "
+            f"so the penalty ||f||^2 can be negative. Take another kernel, or clip its eigenvalues at 0 (add at least "
+            f"{-smallest:.3g} to its diagonal)."
+        )
+
+
+def check_gram(X: Array, square: bool = True) -> Array:
+    """A precomputed kernel, symmetric, as float64.
+
+    Raises
+    ------
+    InputError
+        For another shape, or a matrix that is not symmetric.
+    """
+    if X.shape[0] != X.shape[1]:
+        raise InputError(
+            f"X has shape {X.shape}; with kernel='precomputed' fit expects the (n, n) kernel of the training rows."
+        )
+    difference = np.abs(X - X.T)
+    if difference.max() > PSD_TOLERANCE * np.abs(X).max():
+        i, j = np.unravel_index(int(difference.argmax()), X.shape)
+        raise InputError(
+            f"the precomputed kernel is not symmetric: X[{i}, {j}] = {X[i, j]:.6g} but X[{j}, {i}] = {X[j, i]:.6g}; "
+            "give the same value both ways, for example (X + X.T) / 2."
+        )
+    return np.asarray((X + X.T) / 2, dtype=np.float64)
+
+
+def gaussian(X: Array, Z: Array, gamma: float) -> Array:
+    """exp(-gamma |x - z|^2), the exponents by one matrix product."""
+    origin = X.mean(0)
+    X, Z = X - origin, Z - origin
+    left = np.column_stack([2 * gamma * X, -gamma * np.einsum("nd,nd->n", X, X), np.ones(len(X))])
+    right = np.column_stack([Z, np.ones(len(Z)), -gamma * np.einsum("nd,nd->n", Z, Z)])
+    out = left @ right.T
+    np.minimum(out, 0.0, out=out)
+    return np.exp(out, out=out)
+
+
+Pair = Callable[[Array, Array], Array]
+
+
+def _evaluated(kernel: gp.Kernel, X: Array, Z: Array) -> Array:
+    """A Gaussian-process kernel, its radial parts by matrix products."""
+    if isinstance(kernel, gp.Sum | gp.Product):
+        left, right = _evaluated(kernel.k1, X, Z), _evaluated(kernel.k2, X, Z)
+        return left + right if isinstance(kernel, gp.Sum) else left * right
+    if isinstance(kernel, gp.Exponentiation):
+        return np.asarray(_evaluated(kernel.kernel, X, Z) ** kernel.exponent)
+    if type(kernel) is gp.ConstantKernel:
+        return np.full((len(X), len(Z)), float(kernel.constant_value))
+    if type(kernel) is gp.RBF:
+        length = np.asarray(kernel.length_scale, dtype=np.float64)
+        return gaussian(X / length, Z / length, 0.5)
+    return np.asarray(kernel(X, Z), dtype=np.float64)
+
+
+def _check_parts(kernel: gp.Kernel) -> None:
+    for part in _parts(kernel):
+        if isinstance(part, gp.WhiteKernel):
+            raise InputError(
+                f"{part!r} is noise, not a function of the rows: leave it out; the noise of labels is `strength` "
+                "(divided by the loss weights c_k), given or learned."
+            )
+        if isinstance(part, gp.CompoundKernel):
+            raise InputError("CompoundKernel is several kernels side by side; add or multiply them into one.")
+
+
+def _parts(kernel: gp.Kernel) -> list[gp.Kernel]:
+    if isinstance(kernel, gp.KernelOperator):
+        return _parts(kernel.k1) + _parts(kernel.k2)
+    return [kernel, *(_parts(kernel.kernel) if isinstance(kernel, gp.Exponentiation) else [])]
+
+
+def _pairwise_inside(kernel: gp.Kernel) -> bool:
+    """Whether a part may be indefinite."""
+    return any(isinstance(part, gp.PairwiseKernel) and part.metric not in SAFE for part in _parts(kernel)) or any(
+        isinstance(part, gp.Exponentiation) and not float(part.exponent).is_integer() for part in _parts(kernel)
+    )
