@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 
 from relatask.linear.losses.squared import Intercept
 from relatask.linear.prior.marginal import NO_NOISE, Point
@@ -20,14 +20,23 @@ from relatask.linear.sums.informed import information, unpacked
 from relatask.linear.sums.statistics import Statistics
 from relatask.relations.hierarchical_prior import HierarchicalPrior
 
-SOME = 20_000
+FEW = 2_000
 """Tasks on which the search begins."""
+
+SOME = 20_000
+"""Tasks on which it goes on, and of which the curvature is taken for that of all."""
+
+ENOUGH = 1e-4
+"""Change at which the search on some tasks ends: they differ from all by more."""
 
 STRONG = 1e8
 """Effects so much larger than the noise would lose digits here: such tasks are left to their compressed rows."""
 
-SLOW = 0.2
-"""Where a round leaves more than this share of the change that the one before left, more tasks are taken."""
+FLAT = 1e-6
+"""Curvatures below this share of the largest are raised to it."""
+
+CLIMB = 1_000
+"""Iterations on a parabola, at most: they cost nothing beside a look at the tasks."""
 
 ROUNDS = 20
 """Looks at all tasks, at most."""
@@ -50,7 +59,6 @@ class Sums:
     n_tasks, count, square : how many, their numbers of labels in all, and sum of y_k' y_k.
     fixed, random : (q, f), (q, r) coordinates of the mean and of the effects.
     restricted, log_volume : as there.
-    tilt : (r, r), of a term <tilt, S / level> that is added to the value; None for 0.
     packed, seen : what the last evaluation left of every task.
     """
 
@@ -64,7 +72,6 @@ class Sums:
     log_volume: float
     packed: Array
     seen: Array
-    tilt: Array | None = None
     rows: tuple[()] = field(default=())
 
     @property
@@ -110,10 +117,32 @@ class Sums:
                 half = (own.reshape(-1, q) @ spread).reshape(-1, q, f).swapaxes(1, 2).reshape(-1, q)
                 slope += half.T @ half
         gradient = self.random.T @ slope @ self.random / 2
-        if self.tilt is not None:
-            value += float(np.vdot(self.tilt, root @ root.T))
-            gradient = gradient + self.tilt
         return Point(float(value), mean, level, inverse_root, gradient, np.zeros(0), ())
+
+    def curvature(self, point: Point) -> Array:
+        """(r r, r r) of minus the value in S / level at the last evaluation, the mean held; the level at its best.
+
+        With N_k = R' X_k' V_k^-1 X_k R and s_k the scores, of a change D of S / level it is
+        sum_k s_k' D N_k D s_k / level - 1/2 tr(N_k D N_k D), less 1/2 <sum_k s_k s_k', D>^2 / (level^2 freedom).
+        """
+        r = self.random.shape[1]
+        mixed, square, total = np.zeros((r * r, r * r)), np.zeros((r * r, r * r)), np.zeros((r, r))
+        for some in self._blocks():
+            own = unpacked(self.packed[some], len(self.random))
+            scores = (self.seen[some] - own @ (self.fixed @ point.mean)) @ self.random
+            own = (self.random.T @ own @ self.random).reshape(-1, r * r)
+            outer = (scores[:, :, None] * scores[:, None, :]).reshape(-1, r * r)
+            mixed, square, total = mixed + outer.T @ own, square + own.T @ own, total + scores.T @ scores
+        turned = mixed.reshape(r, r, r, r).transpose(0, 2, 3, 1).reshape(r * r, r * r) / point.level
+        turned -= 0.5 * square.reshape(r, r, r, r).transpose(0, 3, 1, 2).reshape(r * r, r * r)
+        turned -= np.multiply.outer(total.ravel(), total.ravel()) / (2 * self.freedom * point.level**2)
+        # Of symmetric changes only: the same whichever index of a pair comes first.
+        turned = turned.reshape(r, r, r, r)
+        turned = (turned + turned.transpose(1, 0, 2, 3)) / 2
+        turned = ((turned + turned.transpose(0, 1, 3, 2)) / 2).reshape(r * r, r * r)
+        values, vectors = np.linalg.eigh((turned + turned.T) / 2)
+        # Far from an optimum it may have no upper bound in some directions: there it is taken for flat.
+        return np.asarray((vectors * np.maximum(values, FLAT * values[-1])) @ vectors.T)
 
     def informed(self, spread: float) -> Array:
         """(t, q (q + 1) / 2) the tasks' information over spread^2, in the place of `packed`."""
@@ -204,9 +233,9 @@ def searched(
 ) -> Optimum:
     """The optimum over all tasks, of the kind of covariance that is best on some of them.
 
-    At an optimum of the likelihood of some tasks, its gradient is corrected by a linear term to that of all tasks, and
-    the corrected likelihood is maximised in turn: each round costs one look at all tasks, and leaves of the distance
-    to their optimum what the two curvatures differ by. Where that is much, more tasks are taken.
+    The search begins on few tasks, goes on with some more, and ends on all: each step maximises a parabola in the
+    covariance whose slope is that of all tasks and whose curvature that of some, corrected by what the slopes of the
+    steps before said of it.
 
     Parameters
     ----------
@@ -218,55 +247,71 @@ def searched(
         The kinds of covariance that may be taken, and the effects' coordinates in each.
     tol, max_iter : float, int
         As `maximise` has them.
-
-    References
-    ----------
-    Shamir, Srebro, Zhang: Communication-efficient distributed optimization using an approximate Newton-type method,
-    2014, ICML, equation 13.
     """
-    some = sample(SOME)
+    few, some = sample(FEW), sample(SOME)
     times = every.n_tasks / some.n_tasks
     best: tuple[float, Optimum, Array] | None = None
     for shape, random in zip(shapes, randoms, strict=True):
-        found = maximise(replace(some, random=random), shape, own_noise=False, tol=tol, max_iter=max_iter)  # type: ignore[arg-type]
+        found = maximise(replace(few, random=random), shape, own_noise=False, tol=tol, max_iter=max_iter)  # type: ignore[arg-type]
+        own = replace(some, random=random)
+        found = _stepped(own, own, shape, found.root, max(tol, ENOUGH))
         # As it would be if all tasks were like these; what the free numbers cost counts once.
         price = criterion(found) + shape.n_variances * float(np.log(times)) - 2 * (times - 1) * found.point.value
         if best is None or price < best[0]:
             best = price, found, random
     assert best is not None
-    _, ahead, random = best
-    every, shape, root = replace(every, random=random), ahead.shape, ahead.root
+    _, found, random = best
+    return _stepped(replace(every, random=random), replace(some, random=random), found.shape, found.root, tol)
+
+
+def _stepped(every: Sums, some: Sums, shape: Shape, root: Array, tol: float) -> Optimum:
+    """The optimum over `every` task from `root` on, by steps of the curvature of `some`."""
     history: list[float] = []
+    curvature, before = np.zeros((0, 0)), (root, np.zeros(0))
     for _ in range(ROUNDS):
-        point, before = every.at(root), ahead.residual
+        point = every.at(root)
         change = shape.change(root, point.gradient, every.n_tasks)
-        slow = bool(history) and change > SLOW * before
         history.append(point.value)
-        ahead = Optimum(shape, every, root, None, point, np.array(history), change)  # type: ignore[arg-type]
+        found = Optimum(shape, every, root, None, point, np.array(history), change)  # type: ignore[arg-type]
         if change <= tol:
             break
-        if slow and 2 * some.n_tasks < every.n_tasks:
-            some = sample(4 * some.n_tasks)
-        near = replace(some, random=random)
-        tilt = point.gradient * (some.n_tasks / every.n_tasks) - near.at(root).gradient
-        root = _climbed(replace(near, tilt=tilt), shape, root, min(0.1 * tol, 0.01 * change), max_iter)
-    return ahead
+        slope = point.gradient.ravel() / every.n_tasks
+        if not len(curvature):
+            curvature = some.curvature(some.at(root)) / some.n_tasks
+        else:
+            curvature = _secant(curvature, (root @ root.T).ravel() - before[0], before[1] - slope)
+        before = (root @ root.T).ravel(), slope
+        root = _climbed(before, curvature, shape, root, min(0.1 * tol, 0.01 * change))
+    return found
 
 
-def _climbed(near: Sums, shape: Shape, root: Array, tol: float, max_iter: int) -> Array:
-    """The root of the covariance at which the corrected likelihood is largest, from `root` on, by L-BFGS."""
-    last: dict[str, Array | float] = {}
+def _secant(curvature: Array, step: Array, change: Array) -> Array:
+    """The curvature corrected so that `step` changes the slope by `change`: Broyden, Fletcher, Goldfarb, Shanno."""
+    product = curvature @ step
+    along = float(step @ change)
+    if along <= 0:
+        return curvature
+    found = curvature + np.multiply.outer(change, change) / along
+    return np.asarray(found - np.multiply.outer(product, product) / float(step @ product))
+
+
+def _climbed(here: tuple[Array, Array], curvature: Array, shape: Shape, root: Array, tol: float) -> Array:
+    """The root of the S that maximises <slope, D> - 1/2 <D, curvature D>, D = S - S_0, by L-BFGS from `root` on."""
+    start, slope = here
+    last = {"change": np.inf}
 
     def objective(x: Array) -> tuple[float, Array]:
-        here = shape.root(x)
-        point = near.at(here)
-        last["change"] = shape.change(here, point.gradient, near.n_tasks)
-        return -point.value / near.n_tasks, -shape.gradient(here, point.gradient) / near.n_tasks
+        free = shape.root(x)
+        step = (free @ free.T).ravel() - start
+        bent = curvature @ step
+        gradient = (slope - bent).reshape(root.shape)
+        last["change"] = shape.change(free, gradient, 1)
+        return float(0.5 * step @ bent - slope @ step), -shape.gradient(free, gradient)
 
-    def watch(intermediate_result: object) -> None:
+    def watch(intermediate_result: OptimizeResult) -> None:
         if last["change"] <= tol:
             raise StopIteration
 
-    options = {"maxcor": MEMORY, "maxiter": max_iter, "ftol": 0.0, "gtol": 0.0}
+    options = {"maxcor": MEMORY, "maxiter": CLIMB, "ftol": 0.0, "gtol": 0.0}
     end = minimize(objective, shape.free(root), jac=True, method="L-BFGS-B", callback=watch, options=options)  # type: ignore[call-overload]
     return shape.root(end.x)
