@@ -24,6 +24,7 @@ from relatask.linear.sums import passes
 from relatask.notices import RelataskWarning
 from relatask.relations import (
     Chain,
+    FeatureQuadratic,
     Graph,
     HierarchicalClusters,
     Pairwise,
@@ -41,8 +42,8 @@ from relatask.relations import (
 )
 
 CONVEX = (Quadratic, Proximal, Split)
-# Whole models (a prior, a network) are asked elsewhere.
-ALL = [kind.example(4) for kind in registry().values() if not kind.alone] + [
+# Whole models (a prior, a network) are asked elsewhere, and what knows its columns (unlabelled rows).
+ALL = [kind.example(4) for kind in registry().values() if not (kind.alone or issubclass(kind, FeatureQuadratic))] + [
     Ridge(0.1) + Pairwise(0.2),
     Sparse(0.2) + Chain(0.3),
 ]

@@ -12,8 +12,10 @@ from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError
 from relatask.relations import (
     Chain,
+    FeatureQuadratic,
     Graph,
     HierarchicalPrior,
+    Manifold,
     Pairwise,
     Relation,
     Ridge,
@@ -24,7 +26,10 @@ from relatask.relations import (
     strengths,
 )
 
-RELATIONS = [kind.example(3) for kind in registry().values()] + [Sum.example(3), Ridge(1.0) + Ridge(2.0)]
+RELATIONS = [
+    *(kind.example(3) for kind in registry().values() if not issubclass(kind, FeatureQuadratic)),
+    *(Manifold.example(3, 2), Sum.example(3), Ridge(1.0) + Ridge(2.0)),
+]
 
 
 def rows() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

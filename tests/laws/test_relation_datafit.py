@@ -13,6 +13,7 @@ from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
     Alternating,
     Dirty,
+    FeatureQuadratic,
     HierarchicalPrior,
     LearnedCovariance,
     LearnedGraph,
@@ -31,7 +32,7 @@ PLAIN = {"weighting": "sum", "intercept": "none", "standardize": False}
 
 def drawn(kind: type[Relation], rng: np.random.Generator) -> Relation:
     """The kind's example, its strengths up to ten times smaller or larger."""
-    relation = kind.example(T)
+    relation = kind.example(T, D) if issubclass(kind, FeatureQuadratic) else kind.example(T)
     names = {name: value for name, value in strengths(relation).items() if value}
     return with_parameters(relation, **{k: v * 10 ** rng.uniform(-1, 1) for k, v in names.items()})
 

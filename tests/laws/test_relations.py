@@ -20,6 +20,7 @@ from relatask.relations import (
     Diagonal,
     Dirty,
     Edges,
+    FeatureQuadratic,
     Graph,
     LowRank,
     Mixed,
@@ -49,7 +50,7 @@ QUADRATICS = sorted(name for name, kind in registry().items() if issubclass(kind
 PROXIMAL = sorted(name for name, kind in registry().items() if issubclass(kind, Proximal))
 NORMS = [name for name in PROXIMAL if registry()[name].conjugate is Proximal.conjugate]
 SPLIT = sorted(name for name, kind in registry().items() if issubclass(kind, Split))
-CONVEX = (Quadratic, Proximal, Split)
+CONVEX = (Quadratic, FeatureQuadratic, Proximal, Split)
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(1, 7)
 
@@ -204,6 +205,8 @@ def reordered(relation: Relation, order: np.ndarray) -> Relation:
         return relation.bind(order.tolist())  # row r now holds the task labelled order[r]
     if hasattr(relation, "order") or hasattr(relation, "tree"):
         return relation.bind(order.tolist())
+    if isinstance(relation, FeatureQuadratic):  # every task alike
+        return relation
     for field in fields(relation):
         matrix = getattr(relation, field.name)
         if isinstance(matrix, np.ndarray) and field.name == "Z":
@@ -454,7 +457,7 @@ def test_components_add_up_and_cost_what_the_value_says(seed: int, t: int, name:
 @given(SEEDS, SIZES)
 def test_torch_agrees_and_differentiates(seed: int, t: int) -> None:
     torch = pytest.importorskip("torch")
-    W = np.random.default_rng(seed).normal(size=(t, 3))
+    W = np.random.default_rng(seed).normal(size=(t, 4))
     for relation in draw_all(seed, t):
         leaf = torch.tensor(W, requires_grad=True)
         value, expected = relation(leaf), relation(W)
@@ -529,7 +532,10 @@ def test_sums_are_flat_named_and_add_up(seed: int, t: int) -> None:
     assert total(W) == pytest.approx(sum(float(part(W)) for part in members), rel=1e-9)
     assert total.part("Ridge_2") == Ridge.example(t)
     assert total.with_part("Ridge_2", Ridge(9.0)).part("Ridge_2") == Ridge(9.0)
-    terms = [term for part in members for term in part.terms()]
+    with pytest.raises(InputError, match="Manifold prices features, not tasks"):
+        split(total, t)
+    terms = [term for part in members for term in part.terms() if not isinstance(term, FeatureQuadratic)]
+    total = Sum(tuple(term for term in terms))
     assert split(total, t)[1] == tuple(term for term in terms if isinstance(term, Proximal | Split))
 
 

@@ -46,8 +46,14 @@ def has_strength(kind: Any) -> bool:
 def check_relation_options(relation: RelationConfig, where: str) -> None:
     """Refuse options that the relation's constructor does not take, and name those it needs."""
     from relatask.cli.explain import suggestion
+    from relatask.relations import FeatureQuadratic
 
     kind = relation_class(relation.name, f"{where}.name")
+    if issubclass(kind, FeatureQuadratic):
+        raise InputError(
+            f"{where}: {relation.name} is not for configurations, because its rows would have to be encoded and imputed "
+            f"as each split's training rows are. Use it from Python: MultiTaskRegressor(... + {relation.name}(X))."
+        )
     options = options_of(kind)
     for key in relation.options:
         if key not in options:

@@ -75,10 +75,10 @@ def _one(name: str, as_json: bool) -> int:
 
 
 def _facts(name: str, kind: Any) -> dict[str, Any]:
-    from relatask.relations import Proximal, Quadratic, Split
+    from relatask.relations import FeatureQuadratic, Proximal, Quadratic, Split
 
     terms = kind.example(3).terms()
-    if all(isinstance(term, Quadratic) for term in terms):
+    if all(isinstance(term, Quadratic | FeatureQuadratic) for term in terms):
         solver = "direct, exact"
     elif all(isinstance(term, Quadratic | Proximal | Split) for term in terms):
         solver = "iterative, duality gap"

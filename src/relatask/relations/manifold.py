@@ -30,8 +30,8 @@ class Manifold(FeatureQuadratic):
     with ``Q = 2/v X' L X``, L the Laplacian D - A of the graph in which rows are tied that are among each other's
     nearest, and v the sum of A. It does not depend on the number of rows, nor on intercepts.
 
-    It acts on features, not on tasks: add a relation that ties these, such as ``Pairwise("auto") + Manifold(X, "auto")``.
-    An estimator reads X in the units of its own features; as a term of a network's loss, W acts on X as it is.
+    It acts on features: add a relation that ties tasks, such as ``Pairwise("auto") + Manifold(X, "auto")``. An estimator
+    reads X in the units of its own features; as a term of a network's loss, W acts on X as it is.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ def distinct(X: Any) -> Any:
     """The rows of X (n, d) without repetition, in an order that does not depend on theirs; dense or CSR."""
     if not sparse.issparse(X):
         return np.unique(X + 0.0, axis=0)  # -0.0 becomes 0.0
-    X = sparse.csr_array(X)
+    X = sparse.csr_array(X, copy=True)
     X.sum_duplicates()
     X.eliminate_zeros()
     first: dict[tuple[bytes, bytes], int] = {}
