@@ -67,10 +67,8 @@ class MultiTaskRegressor(LinearMultiTask):
 
     Attributes
     ----------
-    coef_ : array (t, d)
-        Coefficients, in units of y per unit of each column.
-    intercept_ : array (t,)
-        In units of y.
+    coef_, intercept_ : array (t, d), array (t,)
+        In units of y per unit of each column; in units of y.
     tasks_ : array (t,)
         Labels: sorted for groups, in column order for columns.
     objective_ : float
@@ -91,30 +89,26 @@ class MultiTaskRegressor(LinearMultiTask):
         Standard deviations of the columns over all rows that have a label, 1 where one is constant.
     target_scale_ : array (t,)
         Standard deviations of the tasks' labels with ``scale_targets=True``, else ones.
-    absent_ : array (t, d) of bool, or None
-        Features that a task does not have.
-    fill_ : array (d,)
-        What an absent feature is taken to be: the origin that features are measured from.
+    absent_, fill_ : array (t, d) of bool, or None; array (d,)
+        Features that a task does not have; what they are taken to be: the origin that features are measured from.
     n_labels_ : array (t,)
         Observed labels.
     n_features_in_, feature_names_in_ : int, array (d,)
         Columns that fit saw, and their names where X was a frame.
     transfer_ : array (t, t)
-        ``T_ij = ||H_ij||_F^2 / sum_j ||H_ij||_F^2``, H the map from labels to fitted values, H_ij what task j's labels
-        do to task i's: rows learn, columns teach, each row sums to 1. A row of weight 2 counts as two. Computed when
-        asked for, as are the next three; under quadratic relations and `HierarchicalPrior` (at what it learned).
+        ``T_ij = ||H_ij||_F^2 / sum_j ||H_ij||_F^2``, H the map from labels to fitted values: rows learn, columns teach,
+        each row sums to 1. A row of weight 2 counts as two. Computed when asked for, as are the next three, under
+        quadratic relations and `HierarchicalPrior`.
     degrees_of_freedom_ : array (t,)
-        Traces of the blocks H_kk: how many of task k's labels its own fitted values follow.
+        Traces of the blocks H_kk.
     noise_ : array (t,)
-        Residual variance of a label of weight 1, sum_i s_i r_i^2 / (labels - degrees of freedom); NaN where none are
+        Residual variances of a label of weight 1, sum_i s_i r_i^2 / (labels - degrees of freedom); NaN where none are
         left. Under `HierarchicalPrior` what it learned.
     standard_errors_ : array (t, d)
-        Of `coef_`: posterior standard deviations, the relation read as a Gaussian prior at its strength, the noise of
-        each task held together with the others'. They cover on average over tasks, not for each; of columns whose
-        coefficients are not determined they are those of the smallest coefficients.
-    leave_task_out_ : array (t, t)
-        Once `leave_task_out` was called; `leave_task_out_method_` says how it was found, and `leave_one_out_` (t,)
-        holds each task's own leave-one-out error.
+        Of `coef_`: posterior standard deviations, the relation read as a Gaussian prior. They cover on average over
+        tasks, not for each; where coefficients are not determined they are those of the smallest ones.
+    leave_task_out_, leave_one_out_ : array (t, t), (t,)
+        Once `leave_task_out` was called: its answer, and each task's own error.
 
     Raises
     ------
@@ -204,9 +198,8 @@ class MultiTaskRegressor(LinearMultiTask):
 
         Notes
         -----
-        A task never seen has the coefficients that the relation extrapolates. With tied intercepts its own comes with
-        them; with others it lies, where features are at their means, at the mean of the fitted tasks', weighted by
-        their labels. Under a prior it is the prior's mean.
+        A task never seen has the coefficients that the relation extrapolates, under a prior its mean. With tied
+        intercepts its own comes with them; with others it is the fitted tasks' mean, weighted, at the features' means.
         """
         mean = self._predicted(X, tasks)
         if not return_std:
@@ -217,18 +210,17 @@ class MultiTaskRegressor(LinearMultiTask):
     def predict_interval(self, X: Any, tasks: Any = None, level: float = 0.95) -> tuple[NDArray, NDArray]:
         """Give intervals that hold labels of weight 1: prediction -+ t quantile x standard deviation.
 
-        ``var = noise_k (1 + c_k z' M_kk z)``, M = (H + P)^-1 read as a posterior covariance; noise_k is the task's own
-        residual variance pooled towards the tasks' common one by as much as their differences allow, and the quantile
-        has the degrees of freedom of that pooled estimate. Under `HierarchicalPrior` the variance is its posterior's.
+        ``var = noise_k (1 + c_k z' M_kk z)``, M = (H + P)^-1 read as a posterior covariance; noise_k is the task's
+        residual variance pooled towards the common one as far as the tasks' differences allow, and the quantile has the
+        degrees of freedom of that (Smyth 2004). Under `HierarchicalPrior` the variance is its posterior's.
 
         Parameters
         ----------
         X, tasks
             As in predict.
         level : float
-            Share of labels to hold. It is held on average over tasks, as in every empirical-Bayes model, not for each
-            task: intervals of tasks that are unlike the others hold less, those of others more. It takes a strength
-            that suits the data (chosen by cross-validation, say).
+            Share of labels to hold, on average over tasks and at a strength that suits the data: not for each task.
+            Intervals of tasks that are unlike the others hold less, those of others more.
 
         Returns
         -------
@@ -238,34 +230,13 @@ class MultiTaskRegressor(LinearMultiTask):
         ------
         InputError
             For a level outside of (0, 1), as predict for X and tasks, and where predictions are not linear in labels.
-
-        References
-        ----------
-        Smyth: Linear models and empirical Bayes methods, 2004, Stat. Appl. Genet. Mol. Biol. 3 (the pooled noise).
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> X, y, tasks = [[0.0], [1.0], [2.0], [3.0]] * 2, [0.0, 1.2, 1.8, 3.0, 1.0, 2.1, 3.1, 3.8], ["a"] * 4 + ["b"] * 4
-        >>> lower, upper = MultiTaskRegressor(Pairwise(0.1)).fit(X, y, tasks).predict_interval([[1.5]], ["a"])
-        >>> lower.round(1), upper.round(1)
-        (array([1.]), array([2.]))
         """
         return predict_interval(self, X, tasks, level)
 
     def standard_errors(self, kind: str = "posterior") -> NDArray:
-        """Give standard errors (t, d) of `coef_`, in its units.
+        """Give standard errors (t, d) of `coef_`: `standard_errors_`, or of kind "sandwich".
 
-        Parameters
-        ----------
-        kind : {"posterior", "sandwich"}
-            "posterior": `standard_errors_`. "sandwich": ``sum_j c_j^2 noise_j M_ij Z_j' S_j Z_j M_ji``, the variance of
-            the estimates over new labels; it says nothing of the bias that shrinkage brings.
-
-        Raises
-        ------
-        InputError
-            For another kind; where predictions are not linear in labels; for "sandwich" under `HierarchicalPrior`.
+        "sandwich": variances ``sum_j c_j^2 noise_j M_ij Z_j' S_j Z_j M_ji`` of estimates over new labels, without bias.
         """
         return attributes.standard_errors(self, kind)
 
@@ -274,18 +245,17 @@ class MultiTaskRegressor(LinearMultiTask):
     ) -> NDArray:
         """Say what removing each task's labels would do to the others: which tasks teach, and which mislead.
 
-        ``L_ij = mean over rows a of task i of  e_a(without j)^2 - e_a(with all)^2``, e_a leave-one-out errors. Rows
-        learn, columns teach, as in `transfer_`: L_ij > 0 means that task j's labels help task i. In closed form, by
-        a downdate of the inverse a task; relation, strengths, standardisation and loss weights stay as they are.
+        ``L_ij = mean over rows a of task i of  e_a(without j)^2 - e_a(with all)^2``, e_a leave-one-out errors, rows
+        weighted. Rows learn, columns teach, as in `transfer_`: L_ij > 0 means that task j's labels help task i.
+        Relation, strengths, standardisation and loss weights stay; rows of leverage 1 are left out.
 
         Parameters
         ----------
         X, y, tasks, sample_weight
             Those of fit: leave-one-out errors need the rows, which a model does not keep.
         method : {"auto", "refit"}
-            "auto": exact under squared loss and quadratic relations (or `HierarchicalPrior`, at what it learned), and
-            under other losses one Newton step from the solution. "refit": by t + 1 fits in each of 5 folds, of any
-            relation; errors are then those of held-out folds.
+            "auto": exact under squared loss and quadratic relations (or `HierarchicalPrior`, at what it learned); under
+            other losses, `SharedSparsity` and `Sparse` one Newton step. "refit": t + 1 fits in each of 5 folds.
 
         Returns
         -------
@@ -298,18 +268,14 @@ class MultiTaskRegressor(LinearMultiTask):
         InputError
             For rows that are not those of fit; for a relation that has no closed form, with method="auto".
 
-        Notes
-        -----
-        Means weigh rows by `sample_weight`. Rows of leverage 1, fitted whatever their label, are left out.
-
         Examples
         --------
         >>> import numpy as np
+        >>> from relatask.linear import MultiTaskRegressor
         >>> rng = np.random.default_rng(0)
         >>> X, tasks = rng.normal(size=(60, 3)), np.repeat(["a", "b", "odd"], 20)
         >>> y = X @ [1.0, 2.0, 3.0] * np.where(tasks == "odd", -1.0, 1.0) + rng.normal(size=60)
-        >>> model = MultiTaskRegressor(Pairwise(0.02)).fit(X, y, tasks)
-        >>> np.sign(model.leave_task_out(X, y, tasks))
+        >>> np.sign(MultiTaskRegressor().fit(X, y, tasks).leave_task_out(X, y, tasks))
         array([[nan,  1., -1.],
                [ 1., nan, -1.],
                [-1., -1., nan]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,7 +13,7 @@ from relatask.linear.influence.setting import Setting, setting_of
 from relatask.linear.losses.named import chosen_loss
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
-from relatask.relations import HierarchicalPrior, is_quadratic
+from relatask.relations import FeatureQuadratic, HierarchicalPrior, Quadratic, Relation, parts
 
 LINEAR = "quadratic relations (Ridge, Pairwise, Graph, Chain, TaskPrecision, ...) and HierarchicalPrior"
 
@@ -64,7 +64,7 @@ def check_linear(model: Any, name: str) -> None:
             f"{name} is defined where predictions are linear in the labels, not under loss={model.loss!r}; "
             "leave_task_out(X, y, tasks) needs the rows and gives leave_task_out_ and transfer_ at the solution."
         )
-    if not (is_quadratic(relation) or isinstance(relation, HierarchicalPrior)):
+    if not (isinstance(relation, HierarchicalPrior) or is_smooth(relation)):
         raise NotDefined(
             f"{name} is defined where predictions are linear in the labels: under {LINEAR}, not under "
             f"{type(relation).__name__}. leave_task_out(X, y, tasks, method='refit') says of any relation what "
@@ -72,6 +72,11 @@ def check_linear(model: Any, name: str) -> None:
         )
     if getattr(model, "_statistics", None) is None:
         raise NotDefined(f"{name} needs the statistics of the training rows, which this model was loaded without; fit.")
+
+
+def is_smooth(relation: Relation) -> bool:
+    """Whether all parts are quadratic, on tasks or on features."""
+    return all(isinstance(term, Quadratic | FeatureQuadratic) for part in parts(relation) for term in part.terms())
 
 
 def kept(model: Any, name: str, compute: Callable[[], Any]) -> Any:
@@ -89,7 +94,7 @@ def _of(measure: Callable[[Setting], Array]) -> Callable[[Any, str], Array]:
     return lambda model, name: kept(model, name, lambda: measure(setting(model, name)))
 
 
-def _not_called(model: Any, name: str) -> Any:
+def _not_called(model: Any, name: str) -> NoReturn:
     check_is_fitted(model)
     raise NotDefined(f"{name} needs the training rows: call leave_task_out(X, y, tasks) first, which sets it.")
 
@@ -100,21 +105,33 @@ def standard_errors(model: Any, kind: str = "posterior", name: str = "standard_e
         raise InputError(f"kind={kind!r} is unknown; expected 'posterior' or 'sandwich'.")
     prior = isinstance(getattr(model, "relation_", None), HierarchicalPrior)
     if prior and kind == "sandwich":
-        raise InputError("kind='sandwich' holds coefficients fixed, which under HierarchicalPrior are draws: 'posterior'.")
+        raise InputError(
+            "kind='sandwich' holds coefficients fixed, which under HierarchicalPrior are draws: 'posterior'."
+        )
     if prior:
         return np.asarray(kept(model, kind, lambda: measures.prior_errors(model.uncertainty_, model.coef_)))
     return np.asarray(kept(model, kind, lambda: measures.standard_errors(setting(model, name), kind)))
 
 
-def learned_transfer(model: Any, name: str) -> Array:
-    """`transfer_`: of statistics, or what `leave_task_out` found of a loss without them."""
+def _transfer(model: Any, name: str) -> Array:
+    """Of statistics, or what `leave_task_out` found where these do not tell."""
+    found = _at_solution(model)
+    return _of(measures.transfer)(model, name) if found is None else found
+
+
+def _transfer_of_classes(model: Any, name: str) -> Array:
+    found = _at_solution(model)
+    return _not_called(model, name) if found is None else found
+
+
+def _at_solution(model: Any) -> Array | None:
     cache = model.__dict__.get("_influence", {})
-    if "at the solution" in cache and cache["key"][1] is getattr(model, "coef_", None):
-        return np.asarray(cache["at the solution"])
-    return _of(measures.transfer)(model, name)
+    current = cache and cache["key"][1] is getattr(model, "coef_", None)
+    return np.asarray(cache["at the solution"]) if current and "at the solution" in cache else None
 
 
-TRANSFER = Lazy("(t, t) the share of task i's fitted values that task j's labels make.", learned_transfer)
+TRANSFER = Lazy("(t, t) the share of task i's fitted values that task j's labels make.", _transfer)
+TRANSFER_OF_CLASSES = Lazy("(t, t) the same at the solution, once leave_task_out was called.", _transfer_of_classes)
 LEAVE_TASK_OUT = Lazy("(t, t) what removing task j's labels does to task i.", _not_called)
 DEGREES = Lazy("(t,) effective degrees of freedom of each task.", _of(measures.degrees_of_freedom))
 NOISE = Lazy("(t,) residual variances of the tasks.", _of(measures.noise))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relatask.linear.influence.inverses import Inverse, Ranked
 from relatask.linear.sums.forms import ROUNDING, Array
@@ -49,7 +50,7 @@ class Removal:
 
     effect: Array
     error: Array
-    left_out: Array
+    left_out: NDArray[np.intp]
 
 
 def removal(inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRows]) -> Removal:
@@ -66,7 +67,8 @@ def removal(inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRow
         Z_k' diag(curvature) Z_k.
     level : (t,)
         What a free intercept adds to z' M_kk z.
-    rows : t TaskRows
+    rows : sequence of TaskRows
+        One a task.
     """
     t = len(rows)
     first = np.cumsum([0, *(len(own.z) for own in rows)])
@@ -134,6 +136,6 @@ def _root(form: Array) -> Array:
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))
 
 
-def _means(values: Array, weight: Array, task: Array, t: int) -> Array:
+def _means(values: Array, weight: Array, task: NDArray[np.intp], t: int) -> Array:
     total = np.bincount(task, weight, t)
     return np.divide(np.bincount(task, weight * values, t), total, out=np.full(t, np.nan), where=total > 0)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.features import priced
 from relatask.linear.influence.building import inverse_blocks, prior_blocks
 from relatask.linear.influence.inverses import Inverse
-from relatask.linear.input.targets import divided_targets
 from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model
 from relatask.linear.problem import Problem
@@ -113,11 +113,13 @@ def setting_of(stats: Statistics, relation: Relation, model: Model, noise: Array
     scaled, center, scale, problem = model.prepare(stats)
     datafit = model.datafit
     c, n = datafit.loss_weights(scaled), scaled.weight
-    members = family([relation], stats.n_tasks)
+    # What prices features is seen as data by the inverse, but it is none.
+    priced_problem, rest = priced(problem, relation)
+    members = family([rest], stats.n_tasks)
     if datafit.intercept != "common":
-        inverse = inverse_blocks(problem, members)
+        inverse = inverse_blocks(priced_problem, members)
         return _setting(scaled, center, scale, problem, inverse, c, datafit.intercept, unit)
-    inverse = inverse_blocks(problem, members, last=1.0 / float(np.sqrt(c @ n)))
+    inverse = inverse_blocks(priced_problem, members, last=1.0 / float(np.sqrt(c @ n)))
     whole = float(c * n @ scaled.mean_y / (c @ n))
     return _with_common(_setting(scaled, center, scale, problem, inverse, c, "common", unit), scaled, center, whole)
 
