@@ -156,7 +156,10 @@ class MultiTaskEstimator(BaseEstimator):
         return tags
 
     def _stored(self, fitted: dict[str, Any]) -> Self:
-        """Take over what was learned, all of it or nothing: a fit that fails changes nothing."""
+        """Take over what was learned, all of it or nothing; what an earlier fit learned, and this one did not, goes."""
+        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
+            if name not in fitted and not name.startswith("_"):
+                delattr(self, name)
         for name, value in fitted.items():
             setattr(self, name, value)
         if "feature_names_in_" not in fitted:
