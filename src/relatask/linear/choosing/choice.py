@@ -86,7 +86,8 @@ def chosen(road: Road, relation: Relation, settings: Settings) -> tuple[Relation
     if criterion == "reml":
         from relatask.linear.choosing.reml import maximised
 
-        assert road.stats is not None and road.model is not None
+        assert road.stats is not None
+        assert road.model is not None
         return maximised(road.stats, relation, names, road.model, pairs=settings.pairs)
     tried = grid(relation, names, road.reach, settings.strengths)
     closed = criterion in ("loo", "gcv") or (settings.cv is None and has_closed_form(relation))
@@ -121,9 +122,7 @@ def best_per_task(path: Path) -> Array | None:
     return out
 
 
-def _judged(
-    found: Errors | None, tried: Grid, road: Road, settings: Settings, criterion: str, left_out: int
-) -> Path:
+def _judged(found: Errors | None, tried: Grid, road: Road, settings: Settings, criterion: str, left_out: int) -> Path:
     """The path that errors make."""
     last = len(tried.candidates) - 1
     if found is None or not np.isfinite(found.overall()[0]).any():
