@@ -8,7 +8,19 @@ import sys
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.linear import components, gaussian, logistic, malsar, memory, own_x, paths, scale, school, shared_x
+from benchmarks.linear import (
+    components,
+    gaussian,
+    logistic,
+    malsar,
+    memory,
+    own_x,
+    paths,
+    scale,
+    school,
+    shared_x,
+    unlabelled,
+)
 
 ROOMS = {
     "school": school.report,
@@ -21,6 +33,7 @@ ROOMS = {
     "own_x": own_x.report,
     "scale": scale.report,
     "logistic": logistic.report,
+    "unlabelled": unlabelled.report,
 }
 
 

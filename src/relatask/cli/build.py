@@ -51,7 +51,7 @@ def check_relation_options(relation: RelationConfig, where: str) -> None:
     kind = relation_class(relation.name, f"{where}.name")
     if issubclass(kind, FeatureQuadratic):
         raise InputError(
-            f"{where}: {relation.name} is not for configurations, because its rows would have to be encoded and imputed "
+            f"{where}: {relation.name} is not for configurations, as its rows would have to be encoded and imputed "
             f"as each split's training rows are. Use it from Python: MultiTaskRegressor(... + {relation.name}(X))."
         )
     options = options_of(kind)

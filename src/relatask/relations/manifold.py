@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from scipy import sparse
@@ -30,8 +30,8 @@ class Manifold(FeatureQuadratic):
     with ``Q = 2/v X' L X``, L the Laplacian D - A of the graph in which rows are tied that are among each other's
     nearest, and v the sum of A. It does not depend on the number of rows, nor on intercepts.
 
-    It acts on features: add a relation that ties tasks, such as ``Pairwise("auto") + Manifold(X, "auto")``. An estimator
-    reads X in the units of its own features; as a term of a network's loss, W acts on X as it is.
+    It acts on features: add a relation that ties tasks, such as ``Pairwise("auto") + Manifold(X, "auto")``. Estimators
+    read X in the units of their own features; as a term of a network's loss, W acts on X as it is.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _rows(X: Any) -> Any:
         return X
     try:
         if sparse.issparse(X):
-            rows: Any = sparse.csr_array(X, dtype=np.float64, copy=True)
+            rows: Any = sparse.csr_array(cast(Any, X), dtype=np.float64, copy=True)
             numbers = rows.data
         else:
             rows = np.array(X, dtype=np.float64, order="C")

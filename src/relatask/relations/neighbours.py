@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +21,22 @@ def distinct(X: Any) -> Any:
     """The rows of X (n, d) without repetition, in an order that does not depend on theirs; dense or CSR."""
     if not sparse.issparse(X):
         return np.unique(X + 0.0, axis=0)  # -0.0 becomes 0.0
-    X = sparse.csr_array(X, copy=True)
-    X.sum_duplicates()
-    X.eliminate_zeros()
+    held: Any = sparse.csr_array(cast(Any, X), copy=True)
+    held.sum_duplicates()
+    held.eliminate_zeros()
     first: dict[tuple[bytes, bytes], int] = {}
-    for row in range(X.shape[0]):
-        at = slice(X.indptr[row], X.indptr[row + 1])
-        first.setdefault((X.indices[at].astype(np.int64).tobytes(), X.data[at].tobytes()), row)
-    return X[[first[key] for key in sorted(first)]]
+    for row in range(held.shape[0]):
+        at = slice(held.indptr[row], held.indptr[row + 1])
+        first.setdefault((held.indices[at].astype(np.int64).tobytes(), held.data[at].tobytes()), row)
+    return held[[first[key] for key in sorted(first)]]
 
 
 def spread(X: Any) -> Array:
     """(d,) standard deviations of the columns, 1 where one is constant."""
     if sparse.issparse(X):
-        mean = np.asarray(X.mean(axis=0)).ravel()
-        square = np.asarray(X.multiply(X).mean(axis=0)).ravel()
+        held = cast(Any, X)
+        mean = np.asarray(held.mean(axis=0)).ravel()
+        square = np.asarray(held.multiply(held).mean(axis=0)).ravel()
         found = np.sqrt(np.maximum(square - mean**2, 0.0))
     else:
         mean, found = X.mean(0), X.std(0)
@@ -46,7 +47,7 @@ def spread(X: Any) -> Array:
 def nearest(X: Any, anchors: Any, k: int, skip: bool) -> tuple[NDArray[np.intp], Array]:
     """Positions and distances (n, k) of the anchors nearest to each row of X; with `skip` row i is not its own."""
     if not sparse.issparse(X) and X.shape[1] <= FEW_COLUMNS:
-        far, place = cKDTree(anchors).query(X, k + 1 if skip else [*range(1, k + 1)])
+        far, place = (np.asarray(found) for found in cKDTree(anchors).query(X, [*range(1, k + 1 + skip)]))
         if not skip:
             return place, far
         own = place == np.arange(len(place))[:, None]
@@ -58,9 +59,7 @@ def nearest(X: Any, anchors: Any, k: int, skip: bool) -> tuple[NDArray[np.intp],
     step = max(1, BLOCK // m)
     for a in range(0, n, step):
         rows = X[a : a + step]
-        product = rows @ anchors.T
-        product = product.toarray() if sparse.issparse(product) else product
-        distance = np.maximum(_squares(rows)[:, None] + square - 2 * product, 0.0)
+        distance = np.maximum(_squares(rows)[:, None] + square - 2 * _dense(rows @ anchors.T), 0.0)
         at = np.arange(len(distance))
         if skip:
             distance[at, a + at] = np.inf
@@ -134,16 +133,17 @@ def _centred(X: Any) -> Any:
 
 def _squares(X: Any) -> Array:
     if sparse.issparse(X):
-        return np.asarray(X.multiply(X).sum(axis=1)).ravel().astype(np.float64)
-    return np.einsum("nd,nd->n", X, X)
+        held = cast(Any, X)
+        return np.asarray(held.multiply(held).sum(axis=1)).ravel().astype(np.float64)
+    return np.asarray(np.einsum("nd,nd->n", X, X))
 
 
 def _dense(product: Any) -> Array:
-    return np.asarray(product.toarray() if sparse.issparse(product) else product, dtype=np.float64)
+    return np.asarray(cast(Any, product).toarray() if sparse.issparse(product) else product, dtype=np.float64)
 
 
 def _symmetric(Q: Array) -> Array:
-    """Symmetric, of columns that do not vary exactly 0, and read-only."""
+    """Exactly symmetric, and read-only."""
     Q = (Q + Q.T) / 2
     Q.flags.writeable = False
     return Q

@@ -50,7 +50,7 @@ class Featured:
         own, _ = slopes.rows
         model = self.data.local(point.state, own, damp)
         n_classes = self.shape[1] // len(self.Q)
-        Q = np.kron(np.eye(n_classes), self.Q)
+        Q: Array = np.kron(np.eye(n_classes), self.Q).astype(np.float64)
         return replace(model, forms=added(model.forms, Q), gradient=model.gradient + self._pull(point.W))
 
     def ray(self, point: Point, D: Array, e: Array) -> Callable[[float], Point]:
