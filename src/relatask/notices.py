@@ -16,6 +16,7 @@ CODES: dict[str, str] = {
     "RT016": "the task matrix given is not positive semidefinite, or its sign pushes related tasks apart",
     "RT017": "the minimiser is not unique; the minimum-norm solution is returned",
     "RT018": "a part of the relation can take no part at these strengths",
+    "RT019": "what is left after forgetting is not exactly what a new fit would give",
 }
 
 

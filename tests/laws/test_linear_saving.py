@@ -22,6 +22,7 @@ from relatask.relations import (
     FeatureQuadratic,
     Graph,
     HierarchicalPrior,
+    Manifold,
     Pairwise,
     Relation,
     Ridge,
@@ -35,8 +36,8 @@ from relatask.relations import (
 
 RELATIONS: list[Relation | None] = [
     None,
-    # Of four tasks and three features.
-    *(kind.example(3 if issubclass(kind, FeatureQuadratic) else 4).bind(range(4)) for kind in registry().values()),
+    *(kind.example(4).bind(range(4)) for kind in registry().values() if not issubclass(kind, FeatureQuadratic)),
+    Manifold(np.random.default_rng(1).normal(size=(6, 3)), 0.3, n_neighbors=2),
     Chain(0.3, order=("b", "a", "d", "c")),
     Graph([("a", "b", 2.0), ("c", "d", 0.5)], 0.2),
     Graph(sparse.csr_array(np.ones((4, 4)) - np.eye(4)), 0.2),

@@ -52,6 +52,9 @@ class MultiTaskRegressor(LinearMultiTask):
         Name of the column of a frame X that holds the tasks.
     warm_start : bool
         Begin where the last fit ended.
+    track_rows : bool
+        Keep 64 bits of every label that was learned from (with its features, task and weight; 8 bytes a label, saved
+        with the model), so that `forget` tells exactly, by row, what was never added.
     scale_targets : bool
         Whether each task's labels are divided by their standard deviation (weighted, over training labels; 1 where
         they are constant) before the relation acts, for targets of different units. Coefficients and intercepts are
@@ -93,6 +96,8 @@ class MultiTaskRegressor(LinearMultiTask):
         Features that a task does not have; what they are taken to be: the origin that features are measured from.
     n_labels_ : array (t,)
         Observed labels.
+    drift_ : Drift or None
+        After `partial_fit`: by task, whether the new rows' errors under the model before them were to be expected.
     n_features_in_, feature_names_in_ : int, array (d,)
         Columns that fit saw, and their names where X was a frame.
     transfer_ : array (t, t)
@@ -153,6 +158,7 @@ class MultiTaskRegressor(LinearMultiTask):
         max_iter: int = 10_000,
         task_column: Hashable | None = None,
         warm_start: bool = False,
+        track_rows: bool = False,
         scale_targets: bool = False,
         task_weight: Mapping[Any, float] | ArrayLike | None = None,
         missing_features: str = "error",
@@ -171,6 +177,7 @@ class MultiTaskRegressor(LinearMultiTask):
         self.max_iter = max_iter
         self.task_column = task_column
         self.warm_start = warm_start
+        self.track_rows = track_rows
 
     def predict(self, X: Any, tasks: Any = None, *, return_std: bool = False) -> Any:
         """Predict each row for its own task, or for every task.

@@ -124,7 +124,7 @@ class MultiTaskEstimator(BaseEstimator):
             For labels other than numbers, text and tuples of these.
         """
         check_is_fitted(self)
-        learned = {k: v for k, v in vars(self).items() if k.endswith("_") or k == "_fit_layout"}
+        learned = {k: v for k, v in sorted(vars(self).items()) if k.endswith("_") or k in saving.KEPT}
         saving.save(path, type(self).__name__, super().get_params(deep=False), learned)
 
     @classmethod
@@ -143,9 +143,7 @@ class MultiTaskEstimator(BaseEstimator):
         """
         params, learned = saving.load(path, cls.__name__)
         model = cls(**params)
-        for name, value in learned.items():
-            setattr(model, name, value)
-        return model
+        return model._updated(learned)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -157,13 +155,13 @@ class MultiTaskEstimator(BaseEstimator):
 
     def _stored(self, fitted: dict[str, Any]) -> Self:
         """Take over what was learned, all of it or nothing; what an earlier fit learned, and this one did not, goes."""
-        for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("_in_")]:
-            if name not in fitted and not name.startswith("_"):
-                delattr(self, name)
-        for name, value in fitted.items():
-            setattr(self, name, value)
-        if "feature_names_in_" not in fitted:
-            self.__dict__.pop("feature_names_in_", None)  # of an earlier fit on a frame
+        stale = {name for name in vars(self) if name.endswith("_") and not name.startswith("_")}
+        self.__dict__ = {name: value for name, value in vars(self).items() if name not in stale} | fitted
+        return self
+
+    def _updated(self, found: dict[str, Any]) -> Self:
+        """Take over what changed, all of it at once; the rest of what was learned stays."""
+        self.__dict__ = vars(self) | found
         return self
 
     def _rows(self, X: Any, tasks: Any) -> tuple[Any, NDArray[np.intp] | None]:

@@ -24,7 +24,7 @@ class PooledRegressor(LinearMultiTask):
         Of the ridge on the one coefficient vector.
     intercept : {"common", "free", "none"}
         As in `MultiTaskRegressor`.
-    weighting, standardize, solver, tol, max_iter, task_column, warm_start
+    weighting, standardize, solver, tol, max_iter, task_column, warm_start, track_rows
         As in `MultiTaskRegressor`.
 
     Attributes
@@ -59,6 +59,7 @@ class PooledRegressor(LinearMultiTask):
         max_iter: int = 10_000,
         task_column: Hashable | None = None,
         warm_start: bool = False,
+        track_rows: bool = False,
     ) -> None:
         self.strength = strength
         self.weighting = weighting
@@ -69,6 +70,7 @@ class PooledRegressor(LinearMultiTask):
         self.max_iter = max_iter
         self.task_column = task_column
         self.warm_start = warm_start
+        self.track_rows = track_rows
 
     def predict(self, X: Any, tasks: Any = None) -> NDArray:
         """Predict each row for its own task, or for every task.

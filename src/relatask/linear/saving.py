@@ -20,6 +20,9 @@ FORMAT, VERSION = "relatask.linear", 2
 READ = (1, 2)
 """Versions that are read: 1 holds no statistics, so that a model of it predicts, but does not go on learning."""
 
+KEPT = ("_fit_layout", "_statistics", "_seen", "_end")
+"""What is saved of a model beside its learned attributes: what it needs to go on learning."""
+
 
 def save(path: str | os.PathLike[str], kind: str, params: dict[str, Any], fitted: dict[str, Any]) -> None:
     """Write `path.json` and `path.npz`, each whole or not at all; the JSON file holds the other's checksum and its own.
