@@ -10,6 +10,7 @@ from scipy import sparse
 
 from relatask.linear.fitting import End
 from relatask.linear.input.labels import listed
+from relatask.linear.kernels.storing import KINDS, plain_parts, rebuilt
 from relatask.linear.losses import Huber, Poisson, RootSquared
 from relatask.linear.online.drift import Drift
 from relatask.linear.online.tracking import Seen
@@ -82,6 +83,9 @@ def encoded(value: Any, arrays: Arrays) -> Any:
         return {"type": "dict", "items": {key: encoded(v, arrays) for key, v in value.items()}}
     if isinstance(value, dict):
         return {"type": "mapping", "items": [[encoded(k, arrays), encoded(v, arrays)] for k, v in value.items()]}
+    if (kernel_parts := plain_parts(value)) is not None:
+        kind_of, name, own = kernel_parts
+        return {"type": kind_of, "name": name, "fields": {k: encoded(v, arrays) for k, v in own.items()}}
     raise InputError(
         f"{value!r} is a {type(value).__name__} and cannot be saved; labels and parameters may be numbers, text and "
         f"tuples of these."
@@ -127,6 +131,8 @@ def decoded(value: Any, arrays: Arrays) -> Any:
         return RECORDS[value["name"]](**held)
     if kind == "loss":
         return _LOSSES[value["name"]](**held)
+    if kind in KINDS:
+        return rebuilt(kind, value["name"], held)
     known: dict[str, Any] = {**registry(), "Sum": Sum}
     if kind != "relation" or value["name"] not in known:
         raise InputError(f"the saved relation {value['name']!r} is unknown here; known are {listed(list(known), 20)}.")

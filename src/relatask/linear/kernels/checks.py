@@ -39,7 +39,7 @@ def settings_of(model: Any) -> Settings:
     for name in ("optimize_kernel", "standardize"):
         if not isinstance(getattr(model, name), bool | np.bool_):
             raise InputError(f"{name}={getattr(model, name)!r} is not usable; expected True or False.")
-    if not (isinstance(model.tol, Real) and 0 < model.tol < 1):
+    if not (isinstance(model.tol, Real) and 0 < float(model.tol) < 1):
         raise InputError(f"tol={model.tol!r} is not usable; expected a number between 0 and 1.")
     for name, least in (("max_iter", 1), ("rank", 1), ("learn_labels", 10), ("n_starts", 1), ("random_state", 0)):
         _whole(name, getattr(model, name), least)
@@ -79,7 +79,7 @@ def _positive(model: Any, name: str) -> float | None:
     value = getattr(model, name)
     if isinstance(value, str) and value == "auto" and name != "max_memory":
         return None
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < np.inf:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < np.inf:
         auto = "" if name == "max_memory" else ", or 'auto'"
         raise InputError(f"{name}={value!r} is not usable; expected a finite number > 0{auto}.")
     return float(value)

@@ -25,8 +25,6 @@ from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import Relation
 
-FeatureKernelLike = str | Kernel | Callable[[Array, Array], float]
-
 
 class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
     """Functions of related tasks in the space of a task kernel times a kernel between rows; a Gaussian process.
@@ -154,7 +152,7 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
     def __init__(
         self,
         task_kernel: ArrayLike | Relation | str | float = 0.5,
-        kernel: FeatureKernelLike = "rbf",
+        kernel: str | Kernel | Callable[[Array, Array], float] = "rbf",
         *,
         kernel_params: Mapping[str, Any] | None = None,
         strength: float | str = "auto",

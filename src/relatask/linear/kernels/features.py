@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,9 +92,7 @@ def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
     params = dict(params or {})
     if isinstance(kernel, gp.Kernel):
         if params:
-            raise InputError(
-                "kernel_params go with a kernel by name; a kernel object has its own parameters: set them."
-            )
+            raise InputError("kernel_params go with a kernel by name; a kernel object has parameters of its own.")
         _check_parts(kernel)
         return FeatureKernel(kernel)
     if callable(kernel):
@@ -126,7 +124,7 @@ def check_semidefinite(smallest: float, largest: float, what: str) -> None:
         )
 
 
-def check_gram(X: Array, square: bool = True) -> Array:
+def check_gram(X: Array) -> Array:
     """A precomputed kernel, symmetric, as float64.
 
     Raises
@@ -157,9 +155,6 @@ def gaussian(X: Array, Z: Array, gamma: float) -> Array:
     out = left @ right.T
     np.minimum(out, 0.0, out=out)
     return np.exp(out, out=out)
-
-
-Pair = Callable[[Array, Array], Array]
 
 
 def _evaluated(kernel: gp.Kernel, X: Array, Z: Array) -> Array:

@@ -57,10 +57,18 @@ def fitted(
 
     Parameters
     ----------
-    design : labels, with the places of their rows in X (n, d) for features.
-    layout : "one", "groups" or "columns".
-    kernel : between rows.
-    between : between tasks, or None where it is learned.
+    design : Design
+        Labels, with the places of their rows in X for features.
+    X : (n, d)
+        Features, or the (n, n) Gram of a precomputed kernel.
+    layout : str
+        "one", "groups" or "columns".
+    kernel : FeatureKernel
+        Between rows.
+    between : TaskMatrix or None
+        Between tasks; None where it is learned.
+    settings : Settings
+        The rest.
     """
     rows = rows_of(design)
     count = rows.count

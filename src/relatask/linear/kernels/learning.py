@@ -132,7 +132,9 @@ def learn(
     Parameters
     ----------
     evidence, form, kernel
-        The likelihood, what of it is learned, and the kernel between the rows X (n, d).
+        The likelihood, what of it is learned, and the kernel between rows.
+    X : (n, d)
+        The rows.
     similarity : (t, t)
         Correlations of the tasks' labels, as far as they are known.
     n_starts, seed, max_iter
@@ -162,7 +164,7 @@ def learn(
         start = form.start(similarity, size, theta, attempt, seed)
         bounds = form.bounds(size, limits)
         start = np.clip(start, [b[0] for b in bounds], [b[1] for b in bounds])
-        options = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-12, "gtol": 1e-6}
+        options: Any = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-12, "gtol": 1e-6}
         ends.append(minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options))
     values = np.array([-end.fun for end in ends])
     best = ends[int(values.argmax())]

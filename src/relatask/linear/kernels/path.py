@@ -191,9 +191,9 @@ def squared(left: Array, fixed: NDArray[np.bool_], root: Array, weight: Array) -
 
     A label that some strength fixes is left out of all, so that strengths are compared on the same labels.
     """
-    kept = ~fixed.any(1)
+    kept = np.flatnonzero(~fixed.any(axis=1))
     total = float(weight[kept].sum())
     if total == 0:
-        return np.full(left.shape[1], np.nan), int((~kept).sum())
+        return np.full(left.shape[1], np.nan), len(left) - len(kept)
     share = weight / np.square(root)
-    return np.asarray(share[kept] @ np.square(left[kept])) / total, int((~kept).sum())
+    return np.asarray(share[kept] @ np.square(left[kept])) / total, len(left) - len(kept)

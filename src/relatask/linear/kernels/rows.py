@@ -36,7 +36,7 @@ class Rows:
     table: bool
 
     @property
-    def count(self) -> NDArray[np.intp]:
+    def count(self) -> NDArray:
         """(t,) labels."""
         return np.bincount(self.task, minlength=len(self.tasks))
 
@@ -100,11 +100,8 @@ def merged(rows: Rows, X: Array) -> tuple[Rows, NDArray[np.intp]]:
     The second value is which rows stay.
     """
     Y, W = rows.spread_out(rows.y), rows.spread_out(rows.weight)
-    has = W > 0
-    if len(rows.y) == len(rows.place):  # a label a row
-        key = np.column_stack([X, rows.task, rows.y])
-    else:
-        key = np.column_stack([X, has, Y])
+    labels = (rows.task, rows.y) if len(rows.y) == len(rows.place) else (W > 0, Y)
+    key = np.column_stack([X, *labels])
     _, first, which = np.unique(key + 0.0, axis=0, return_index=True, return_inverse=True)
     if len(first) == len(key):
         return rows, np.arange(len(key))
@@ -122,12 +119,15 @@ def merged(rows: Rows, X: Array) -> tuple[Rows, NDArray[np.intp]]:
 def units(X: Array, rows: Rows, free: bool) -> tuple[Array, Array]:
     """Weighted means (0 without intercepts) and standard deviations (d,) of the columns over rows that have labels.
 
+    A row has the weight of its heaviest label.
+
     Raises
     ------
     InputError
         For numbers whose squares overflow.
     """
-    weight = np.bincount(rows.row, rows.weight, minlength=len(rows.place))
+    weight = np.zeros(len(rows.place))
+    np.maximum.at(weight, rows.row, rows.weight)
     weight = weight / weight.sum()
     with np.errstate(over="ignore", invalid="ignore"):
         center = weight @ X
@@ -149,4 +149,4 @@ def _warn(rows: Rows) -> None:
         squares = np.bincount(rows.task, rows.weight * np.square(rows.y - mean[rows.task]))
     if not np.isfinite(squares).all():
         raise InputError("y holds numbers whose squares overflow (beyond about 1e150); give it other units.")
-    warn_about_labels(rows.tasks, rows.count, squares, mean)
+    warn_about_labels(rows.tasks, rows.count, np.asarray(squares), np.asarray(mean))
