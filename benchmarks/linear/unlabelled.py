@@ -50,8 +50,8 @@ def groups(name: str, labels: int, seed: int, rows: int = 10**9) -> Split:
         test.append(own[half:])
         lab.append(own[:labels])
         rest.append(own[:half])
-    a, b, c = (np.concatenate(part) for part in (lab, rng.permutation(np.concatenate(rest)), test))
-    unlabelled = X[np.union1d(a, b[:UNLABELLED])]
+    a, b, c = (np.concatenate(part) for part in (lab, rest, test))
+    unlabelled = X[np.union1d(a, rng.permutation(b)[:UNLABELLED])]
     return Split(X[a], y[a], code[a], unlabelled, X[c], y[c], code[c])
 
 
