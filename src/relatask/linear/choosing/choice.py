@@ -12,6 +12,8 @@ from relatask.linear.choosing.errors import Errors, chosen_place
 from relatask.linear.choosing.folds import FOLDS, FoldErrors, held_out_errors, sides_of
 from relatask.linear.choosing.grid import Grid, Reach, grid, open_names
 from relatask.linear.choosing.leaving_out import Prepared, generalised, leave_one_out, prepared
+from relatask.linear.choosing.pairs import edges_weighed
+from relatask.linear.choosing.reml import maximised
 from relatask.linear.choosing.settings import Settings, check_closed, has_closed_form
 from relatask.linear.input.design import Design
 from relatask.linear.path import Model, Path
@@ -84,11 +86,10 @@ def chosen(road: Road, relation: Relation, settings: Settings) -> tuple[Relation
         check_closed(criterion, relation, road.model is not None)
     names = open_names(relation, settings.strengths)
     if criterion == "reml":
-        from relatask.linear.choosing.reml import maximised
-
         assert road.stats is not None
         assert road.model is not None
-        return maximised(road.stats, relation, names, road.model, pairs=settings.pairs)
+        search = edges_weighed if settings.pairs else maximised
+        return search(road.stats, relation, names, road.model)
     tried = grid(relation, names, road.reach, settings.strengths)
     closed = criterion in ("loo", "gcv") or (settings.cv is None and has_closed_form(relation))
     if closed and road.stats is not None and road.model is not None:
