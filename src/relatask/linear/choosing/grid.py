@@ -111,7 +111,7 @@ def checked(names: tuple[str, ...], given: Any) -> dict[str, list[float]]:
         if not listing:
             raise InputError(f"strengths of {name!r} are empty; give at least one number >= 0, or None for a grid.")
         for value in listing:
-            if not isinstance(value, Real) or isinstance(value, bool) or not np.isfinite(value) or value < 0:
+            if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < np.inf:
                 raise InputError(f"strengths of {name!r} hold {value!r}; expected finite numbers >= 0.")
         found[name] = sorted({float(value) for value in listing})
     return found

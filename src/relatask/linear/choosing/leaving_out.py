@@ -17,6 +17,7 @@ from relatask.linear.problem import Problem
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import Family, family
 from relatask.linear.solvers.selected import Block, Selected, selected
+from relatask.linear.solvers.structured import factorise
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.relations import Relation, with_parameters
@@ -59,8 +60,9 @@ class Prepared:
             size = max(1, int(CHUNK // (t * d * d)))
             for first in range(0, len(group.places), size):
                 some = group.some(slice(first, first + size))
-                W, _, _ = direct(some.problem, some.family, tol=self.model.tol, max_iter=self.model.max_iter)
-                yield some, W, selected(some.problem, some.family, self.model.max_iter)
+                steps, factor = self.model.max_iter, factorise(some.problem.forms, some.family)
+                W, _, _ = direct(some.problem, some.family, tol=self.model.tol, max_iter=steps, factor=factor)
+                yield some, W, selected(some.problem, some.family, steps, factor)
 
     @property
     def m(self) -> int:

@@ -116,7 +116,7 @@ def searched(at: Callable[[Array], Point], center: Array, starts: list[Array]) -
         objective(start)
     bounds = np.stack([center - FAR, center + FAR], axis=1)
     first = points[int(np.argmin(values))]
-    end = minimize(
+    end = minimize(  # type: ignore[call-overload]
         objective,
         first,
         jac=True,

@@ -71,16 +71,15 @@ def regression(
     own = task_weights(params["task_weight"], design.tasks)
     kept = kept_rows(as_float(y, "y"), weights, layout)
     loss = chosen_loss(params["loss"])
-    common = [params[name] for name in ("solver", "tol", "max_iter")]
     if loss is None:
         fit = Squared(params["weighting"], params["intercept"], None if own is None else tuple(own.tolist()))
-        model = Model(fit, params["standardize"], False, *common, scale)
+        model = Model(fit, params["standardize"], False, params["solver"], params["tol"], params["max_iter"], scale)
         of_folds = partial(fold_errors, relation, model)
         reach = reach_under(model, stats)
         road = Road(design, kept, groups, stats.count, _variance(stats, scale), reach, of_folds, stats, model)
         return chosen(road, relation, settings)
-    words = [params[name] for name in ("weighting", "intercept", "standardize")]
-    other = LossModel(loss, *words, *common, own)
+    words = {name: params[name] for name in ("weighting", "intercept", "standardize", "solver", "tol", "max_iter")}
+    other = LossModel(loss, task_weight=own, **words)
     if scale is not None:
         design = replace(design, y=design.y / (scale if design.codes is None else scale[design.codes]))
     unit = np.ones(stats.n_tasks)
@@ -134,9 +133,9 @@ def kept_rows(y: Array, sample_weight: Any, layout: str) -> NDArray[np.bool_]:
     if layout == "columns":
         if weights is None:
             return np.ones(len(y), dtype=bool)
-        return weights > 0 if weights.ndim == 1 else (weights > 0).any(1)
+        return np.asarray(weights > 0 if weights.ndim == 1 else (weights > 0).any(1))
     kept = ~np.isnan(y.reshape(-1))
-    return kept if weights is None else kept & (weights > 0)
+    return np.asarray(kept if weights is None else kept & (weights > 0))
 
 
 def _variance(stats: Statistics, scale: Array | None) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,8 @@ class Rows:
             own = order[first[k] : first[k + 1]]
         for piece, start in enumerate(range(0, len(own), SLAB)):
             rows = own[start : start + SLAB]
-            X = design.X if len(rows) == design.X.shape[0] and design.codes is None else design.X[rows]
-            X = np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=np.float64)
+            X: Any = design.X if len(rows) == design.X.shape[0] and design.codes is None else design.X[rows]
+            X = np.asarray(cast(Any, X).toarray() if sparse.issparse(X) else X, dtype=np.float64)
             if design.absent is not None and design.absent[k].any():
                 X = np.where(design.absent[k], self.fill, X)
             y = design.y[rows] if design.codes is not None else design.y[rows, k]

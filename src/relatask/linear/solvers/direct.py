@@ -21,6 +21,7 @@ def direct(
     tol: float,
     max_iter: int,
     start: Array | None = None,
+    factor: Factor | None = None,
 ) -> tuple[Array, Array, int]:
     """Solve H W + P_s W = B for every member of a family of precisions.
 
@@ -36,6 +37,8 @@ def direct(
         For conjugate gradients, where no exact factor exists.
     start : (t, s, d), optional
         To begin with.
+    factor : Factor, optional
+        Of these forms and this family, where it is known.
 
     Returns
     -------
@@ -45,7 +48,7 @@ def direct(
     """
     B = np.repeat(problem.cross[:, None, :], len(family), axis=1)
     size = float(np.linalg.norm(problem.cross))
-    factor = factorise(problem.forms, family)
+    factor = factorise(problem.forms, family) if factor is None else factor
     if factor is None:
         W, n_iter = conjugate_gradients(problem, family, target=AIM * tol, max_iter=max_iter, start=start)
         return W, _residual(problem, family, W, B, size), n_iter

@@ -130,7 +130,7 @@ def _pseudo(matrix: Array) -> tuple[Array, float, int]:
     """Pseudo-inverse, log determinant and rank of what may be singular."""
     values = np.linalg.eigvalsh(matrix)
     if values[0] > 1e-9 * values[-1]:
-        return np.linalg.inv(matrix), float(np.log(values).sum()), len(values)
+        return np.asarray(np.linalg.inv(matrix), dtype=np.float64), float(np.log(values).sum()), len(values)
     inverse = pseudo_inverse(matrix)
     kept = np.linalg.eigvalsh(inverse)
     kept = kept[kept > 1e-14 * kept[-1]] if kept[-1] > 0 else kept[:0]
@@ -139,4 +139,5 @@ def _pseudo(matrix: Array) -> tuple[Array, float, int]:
 
 def _distance(graph: Any, start: int) -> NDArray[np.intp]:
     """(k,) steps from one task to the others, all of which can be reached."""
-    return csgraph.dijkstra(graph, directed=False, indices=start, unweighted=True).astype(np.intp)
+    steps: Any = csgraph.dijkstra(graph, directed=False, indices=start, unweighted=True)  # type: ignore[call-overload]
+    return np.asarray(steps, dtype=np.intp)

@@ -13,6 +13,10 @@ from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.levels import inside, levels_of, width
 from relatask.linear.solvers.structured import (
     KRONECKER_TASKS,
+    Complete,
+    Factor,
+    Forest,
+    Inverted,
     complete_graph,
     eigen_path,
     eliminated,
@@ -101,7 +105,7 @@ class Selected:
     slack: Array | None = None
 
 
-def selected(problem: Problem, family: Family, max_iter: int = 10_000) -> Selected:
+def selected(problem: Problem, family: Family, max_iter: int = 10_000, factor: Factor | None = None) -> Selected:
     """Give the diagonal blocks of (H + P_s x I)^-1 for every member of a family of precisions.
 
     Diagonal precisions and complete graphs (Woodbury's identity) from the tasks' spectra, tasks that share their rows
@@ -116,12 +120,14 @@ def selected(problem: Problem, family: Family, max_iter: int = 10_000) -> Select
         s precisions of one structure.
     max_iter : int
         For the common intercept's system, where no exact factor exists.
+    factor : Factor, optional
+        Of these forms and this family, where it is known.
     """
-    block = _blocks(problem.forms, family)
+    block = _blocks(problem.forms, family, factor)
     if problem.coupling is None:
         return Selected(block)
     alone = replace(problem, cross=problem.coupling, coupling=None)
-    along = direct(alone, family, tol=TIGHT, max_iter=max_iter)[0]
+    along = direct(alone, family, tol=TIGHT, max_iter=max_iter, factor=factor)[0]
     slack = 1.0 - np.einsum("td,tsd->s", problem.coupling, along)
     return Selected(block, along, np.where(slack <= 1e-12, 0.0, slack))
 
@@ -136,17 +142,17 @@ def densest(family: Family, n_features: int) -> int:
     return width(levels_of(family.member(len(family) - 1))) * n_features
 
 
-def _blocks(forms: Forms, family: Family) -> Callable[[int], Block]:
+def _blocks(forms: Forms, family: Family, factor: Factor | None) -> Callable[[int], Block]:
     structure = _structure(forms, family)
     if structure is not None:
-        return structure(forms, family)
+        return structure(forms, family, factor)
     levels = levels_of(family.member(len(family) - 1))
     blocks = np.stack([inside(forms, p, levels).blocks for p in family.members()], axis=1)
     grams = forms.dense()
     return lambda k: Block(None, None, blocks[k], grams[k])
 
 
-def _structure(forms: Forms, family: Family) -> Callable[[Forms, Family], Callable[[int], Block]] | None:
+def _structure(forms: Forms, family: Family) -> Callable[[Forms, Family, Factor | None], Callable[[int], Block]] | None:
     """The quick road for these precisions, if there is one."""
     first = family.member(len(family) - 1)
     if all(complete_graph(unit) is not None for unit in family.units) or isinstance(first, Diagonal):
@@ -158,7 +164,7 @@ def _structure(forms: Forms, family: Family) -> Callable[[Forms, Family], Callab
     return None
 
 
-def _complete(forms: Forms, family: Family) -> Callable[[int], Block]:
+def _complete(forms: Forms, family: Family, factor: Factor | None) -> Callable[[int], Block]:
     """Each task for itself; of a complete graph with A_k = (G_k + (ridge + pull) I)^-1: A_k + pull A_k gain^-1 A_k."""
     units = [complete_graph(unit) for unit in family.units]
     pull: Array = np.zeros(len(family))
@@ -172,7 +178,11 @@ def _complete(forms: Forms, family: Family) -> Callable[[int], Block]:
     for number, bucket in enumerate(buckets):
         bucket_of[bucket.tasks], place_of[bucket.tasks] = number, np.arange(len(bucket.tasks))
     pulled = np.flatnonzero(pull > 0)
-    through = _gains(forms, ridge[pulled], pull[pulled]) if len(pulled) else None
+    through = None
+    if len(pulled):
+        mean = factor.for_mean if isinstance(factor, Complete) else None
+        known = mean.inverses[pulled] if isinstance(mean, Inverted) else None
+        through = _gains(forms, ridge[pulled], pull[pulled], known)
 
     def block(k: int) -> Block:
         bucket, place = buckets[bucket_of[k]], int(place_of[k])
@@ -190,13 +200,14 @@ def _complete(forms: Forms, family: Family) -> Callable[[int], Block]:
     return block
 
 
-def _gains(forms: Forms, ridge: Array, pull: Array) -> Callable[[Array], Array]:
+def _gains(forms: Forms, ridge: Array, pull: Array, inverses: Array | None) -> Callable[[Array], Array]:
     """Give the function V (r, d) -> V gain_s^-1 V' (s, r, r), gain = sum_k (G_k + ridge I)(G_k + (ridge + pull) I)^-1.
 
     Where tasks are tied through their mean, its inverse is what they say about that mean.
     """
-    if not common.is_few(forms):
+    if inverses is None and not common.is_few(forms):
         inverses = np.stack([pseudo_inverse(forms.spectrum.gain(r, p)) for r, p in zip(ridge, pull, strict=True)])
+    if inverses is not None:
         return lambda V: V @ inverses @ V.T
     solvers = []
     for r, p in zip(ridge, pull, strict=True):
@@ -215,7 +226,7 @@ def _directions(bucket: SpectrumBucket, place: int) -> Array:
     return np.asarray(rows.back(bucket.vectors[own : own + 1].swapaxes(1, 2))[0])
 
 
-def _kronecker(forms: Forms, family: Family) -> Callable[[int], Block]:
+def _kronecker(forms: Forms, family: Family, factor: Factor | None) -> Callable[[int], Block]:
     """All tasks share G: with P_s = C^1/2 U p U' C^1/2, M_kk = V' diag(sum_j U_kj^2 / (p_j + e)) V / C_k."""
     bucket: Bucket | None = forms.shared
     assert bucket is not None
@@ -229,13 +240,16 @@ def _kronecker(forms: Forms, family: Family) -> Callable[[int], Block]:
     return lambda k: Block(basis, factors[k], None, spectrum.values[k])
 
 
-def _forest(forms: Forms, family: Family) -> Callable[[int], Block]:
+def _forest(forms: Forms, family: Family, factor: Factor | None) -> Callable[[int], Block]:
     """Chains and trees: M_kk = I_k + a^2 I_k M_pp I_k from the roots p down, I_k the inverses of the elimination."""
     members = [p for p in family.members() if isinstance(p, Edges)]
     elimination = members[-1].elimination_order()
     assert elimination is not None
     order, parent = elimination
-    blocks, weight = eliminated(forms, elimination, members)
+    if isinstance(factor, Forest):
+        blocks, weight = factor.inverses.copy(), factor.weight
+    else:
+        blocks, weight = eliminated(forms, elimination, members)
     for k in order[::-1]:
         if parent[k] >= 0:
             passed = weight[k][:, None, None] * blocks[k]

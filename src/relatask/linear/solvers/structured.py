@@ -7,6 +7,7 @@ Where the matrix is singular the solution is the one of minimum norm.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +85,7 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
     own = one_shift(forms, np.full(t, total[0])) if len(total) == 1 else None
     if own is not None and own.is_safe:
         blocks: Factor = own
-        for_mean = _gain_inverses([own.gain(forms, ridge[0], pull[0])])
+        for_mean: Factor = _gain_inverses([own.gain(forms, ridge[0], pull[0])])
     else:
         blocks = forms.spectrum.shifted(np.broadcast_to(total, (t, len(total))))
         if common.is_few(forms):
@@ -92,19 +93,40 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
         else:
             for_mean = _gain_inverses([forms.spectrum.gain(r, p) for r, p in strengths.T])
 
-    def solve(B: Array) -> Array:
-        mean = for_mean(blocks(B).sum(0)) * (pull > 0)[:, None]
+    return Complete(forms, blocks, for_mean, ridge, pull)
+
+
+@dataclass(frozen=True, eq=False)
+class Complete:
+    """The factor of a complete graph: each task's own, and the (d, d) system for the mean."""
+
+    forms: Forms
+    blocks: Factor
+    for_mean: Factor
+    ridge: Array
+    pull: Array
+
+    def __call__(self, B: Array) -> Array:
+        """Solve."""
+        mean = self.for_mean(self.blocks(B).sum(0)) * (self.pull > 0)[:, None]
         # mean + (G' + pull I)^-1 (b - G' mean), not (G' + pull I)^-1 (b + pull mean): a strong pull drowns b.
-        means = np.repeat(mean[None], t, axis=0)
-        return mean + blocks(B - forms.apply(means) - ridge[:, None] * means)
-
-    return solve
+        means = np.repeat(mean[None], len(B), axis=0)
+        return mean + self.blocks(B - self.forms.apply(means) - self.ridge[:, None] * means)
 
 
-def _gain_inverses(gains: Sequence[Array]) -> Factor:
-    """Solve with each of s systems (d, d)."""
-    inverses = np.stack([pseudo_inverse(gain) for gain in gains])
-    return lambda b: np.einsum("sde,se->sd", inverses, b)
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """Solves with each of s systems (d, d), their `inverses` (s, d, d) written out."""
+
+    inverses: Array
+
+    def __call__(self, b: Array) -> Array:
+        """Solve with (s, d)."""
+        return np.einsum("sde,se->sd", self.inverses, b)
+
+
+def _gain_inverses(gains: Sequence[Array]) -> Inverted:
+    return Inverted(np.stack([pseudo_inverse(gain) for gain in gains]))
 
 
 def _sparse_gain_inverses(forms: Forms, strengths: Array) -> Factor:
@@ -156,11 +178,22 @@ def _without_rounding(values: Array) -> Array:
     return np.where(values > ROUNDING * len(values) * values[-1], values, 0.0)
 
 
-def _forest(forms: Forms, order: Elimination, precisions: Sequence[Edges]) -> Factor:
+def _forest(forms: Forms, order: Elimination, precisions: Sequence[Edges]) -> Forest:
     """Block elimination from the leaves to the roots of a chain, a tree, or several."""
-    (nodes, parent), (inverses, weight) = order, eliminated(forms, order, precisions)
+    return Forest(order, *eliminated(forms, order, precisions))
 
-    def solve(B: Array) -> Array:
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """The factor of a forest, as `eliminated` left it."""
+
+    elimination: Elimination
+    inverses: Array
+    weight: Array
+
+    def __call__(self, B: Array) -> Array:
+        """Solve."""
+        (nodes, parent), inverses, weight = self.elimination, self.inverses, self.weight
         right, out = B.copy(), np.empty_like(B)
         for k in nodes:
             out[k] = (inverses[k] @ right[k][:, :, None])[:, :, 0]
@@ -170,8 +203,6 @@ def _forest(forms: Forms, order: Elimination, precisions: Sequence[Edges]) -> Fa
             if parent[k] >= 0:
                 out[k] += weight[k][:, None] * (inverses[k] @ out[parent[k]][:, :, None])[:, :, 0]
         return out
-
-    return solve
 
 
 def eliminated(forms: Forms, elimination: Elimination, precisions: Sequence[Edges]) -> tuple[Array, Array]:
