@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 FEW_COLUMNS = 10
 """Up to this many a tree finds neighbours faster than products do."""
-BLOCK = 4_000_000
+BLOCK = 1_000_000
 """Distances held at once."""
 
 
@@ -59,13 +59,16 @@ def nearest(X: Any, anchors: Any, k: int, skip: bool) -> tuple[NDArray[np.intp],
     step = max(1, BLOCK // m)
     for a in range(0, n, step):
         rows = X[a : a + step]
-        distance = np.maximum(_squares(rows)[:, None] + square - 2 * _dense(rows @ anchors.T), 0.0)
+        # Squared distances, less the row's own square.
+        distance = _dense(rows @ anchors.T)
+        distance *= -2
+        distance += square
         at = np.arange(len(distance))
         if skip:
             distance[at, a + at] = np.inf
         found = np.argpartition(distance, k - 1, axis=1)[:, :k]
         place[a : a + step] = found
-        far[a : a + step] = np.sqrt(distance[at[:, None], found])
+        far[a : a + step] = np.sqrt(np.maximum(distance[at[:, None], found] + _squares(rows)[:, None], 0.0))
     return place, far
 
 
