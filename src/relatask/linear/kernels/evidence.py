@@ -12,6 +12,9 @@ from relatask.linear.kernels.products import Entries
 from relatask.linear.kernels.shared import project, row_spectrum
 from relatask.linear.sums.forms import Array
 
+TOLERANCE = 1e-5
+"""Kernels have been checked before; along a path of length scales they are near singular."""
+
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
@@ -73,7 +76,7 @@ class SharedEvidence:
         """Eigenvalues and vectors of the scaled kernel, and the labels in them; the last ones are kept."""
         held = self.__dict__.get("_last")
         if held is None or held[0] is not kernel:
-            values, basis = row_spectrum(kernel, root, unit)
+            values, basis = row_spectrum(kernel, root, unit, TOLERANCE)
             scaled = self.labels * root[:, None]
             target = basis.T @ (scaled - np.multiply.outer(unit, unit @ scaled))
             held = kernel, (values, basis, target)

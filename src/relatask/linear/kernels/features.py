@@ -29,10 +29,12 @@ class FeatureKernel:
     ----------
     kind : a scikit-learn Gaussian-process kernel, a name, "precomputed", or a callable of two rows.
     params : of a named kernel or a callable.
+    tolerance : negative eigenvalues below this share of the largest are taken for rounding.
     """
 
     kind: Any
     params: Mapping[str, Any] = field(default_factory=dict)
+    tolerance: float = PSD_TOLERANCE
 
     @property
     def precomputed(self) -> bool:
@@ -114,9 +116,9 @@ def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
     return FeatureKernel(kernel, params)
 
 
-def check_semidefinite(smallest: float, largest: float, what: str) -> None:
-    """Raise InputError where the smallest eigenvalue is below -1e-10 times the largest."""
-    if smallest < -PSD_TOLERANCE * max(largest, 0.0):
+def check_semidefinite(smallest: float, largest: float, what: str, tolerance: float = PSD_TOLERANCE) -> None:
+    """Raise InputError where the smallest eigenvalue is below -tolerance times the largest."""
+    if smallest < -tolerance * max(largest, 0.0):
         raise InputError(
             f"{what} is not positive semidefinite: its smallest eigenvalue is {smallest:.6g} (largest {largest:.6g}), "
             f"so the penalty ||f||^2 can be negative. Take another kernel, or clip its eigenvalues at 0 (add at least "
@@ -137,13 +139,18 @@ def check_gram(X: Array) -> Array:
             f"X has shape {X.shape}; with kernel='precomputed' fit expects the (n, n) kernel of the training rows."
         )
     difference = np.abs(X - X.T)
-    if difference.max() > PSD_TOLERANCE * np.abs(X).max():
+    if difference.max() > tolerance_of(X) * np.abs(X).max():
         i, j = np.unravel_index(int(difference.argmax()), X.shape)
         raise InputError(
             f"the precomputed kernel is not symmetric: X[{i}, {j}] = {X[i, j]:.6g} but X[{j}, {i}] = {X[j, i]:.6g}; "
             "give the same value both ways, for example (X + X.T) / 2."
         )
     return np.asarray((X + X.T) / 2, dtype=np.float64)
+
+
+def tolerance_of(X: Array) -> float:
+    """How far a Gram of this precision may be from positive semidefinite, relative to its largest eigenvalue."""
+    return 1e-5 if X.dtype == np.float32 else PSD_TOLERANCE
 
 
 def gaussian(X: Array, Z: Array, gamma: float) -> Array:

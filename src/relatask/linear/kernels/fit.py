@@ -10,7 +10,7 @@ import numpy as np
 from relatask.linear.fitting import NotConverged
 from relatask.linear.input.design import Design
 from relatask.linear.kernels.evidence import Evidence, LabelEvidence, SharedEvidence
-from relatask.linear.kernels.features import FeatureKernel, check_gram
+from relatask.linear.kernels.features import FeatureKernel, check_gram, tolerance_of
 from relatask.linear.kernels.learning import Form, Learned, learn
 from relatask.linear.kernels.rows import Rows, merged, rows_of, units
 from relatask.linear.kernels.solving import Answer, System, check_kernel, chosen_solver, gram, solve
@@ -77,6 +77,7 @@ def fitted(
     if settings.standardize and not kernel.precomputed:
         center, scale = units(Z, rows, settings.free)
         Z = (Z - center) / scale
+    kernel = replace(kernel, tolerance=tolerance_of(X)) if kernel.precomputed else kernel
     check_kernel(kernel, Z, settings.seed)
     loss_weight, strength, amplitude = rows.loss_weight(settings.weighting), settings.strength, settings.amplitude
     found: Learned | None = None

@@ -178,7 +178,7 @@ class LabelSpectrum:
                 stuck = values <= CERTAIN
                 turned = np.einsum("rqa,rq->ra", vectors, residual[places, s]) / np.where(stuck, 1.0, values)
                 out[places, s] = np.einsum("rqa,ra->rq", vectors, turned)
-                fixed[places, s] = stuck.any(1)[:, None]
+                fixed[places, s] = np.repeat(stuck.any(axis=1), q).reshape(-1, q)
         return out, fixed
 
     @property

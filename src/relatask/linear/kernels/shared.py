@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg
 
-from relatask.linear.kernels.features import check_semidefinite
+from relatask.linear.kernels.features import PSD_TOLERANCE, check_semidefinite
 from relatask.linear.kernels.path import CERTAIN, Energies
 from relatask.linear.sums.forms import Array
 
@@ -31,6 +31,7 @@ class Shared:
     weight : (n,) s_i.
     loss_weight : (t,) c_k.
     free : whether tasks have intercepts of their own.
+    tolerance : of the kernel's eigenvalues.
     """
 
     kernel: Array
@@ -39,6 +40,7 @@ class Shared:
     weight: Array
     loss_weight: Array
     free: bool
+    tolerance: float = PSD_TOLERANCE
 
     @cached_property
     def row_root(self) -> Array:
@@ -60,7 +62,7 @@ class Shared:
     @cached_property
     def row_spectrum(self) -> tuple[Array, Array]:
         """Eigenvalues (n,) and vectors of sqrt(s) K sqrt(s), centred."""
-        return row_spectrum(self.kernel, self.row_root, self.unit)
+        return row_spectrum(self.kernel, self.row_root, self.unit, self.tolerance)
 
     @cached_property
     def target(self) -> Array:
@@ -117,12 +119,14 @@ class Shared:
         for first in range(0, len(strengths), size):
             part = strengths[first : first + size]
             taken = _shares(values, distinct, part)  # (m, r, distinct): 1 - l / (l + strength)
-            left = (squares @ taken.reshape(len(values), -1)).reshape(n, len(part), -1) + outside[:, None, None]
+            shape = n, len(part)
+            left = (squares @ taken.reshape(len(values), len(part) * len(distinct))).reshape(*shape, len(distinct))
+            left += outside[:, None, None]
             if not first:
                 # A label's own share only grows as strengths, which ascend, do.
-                kept = (left[:, 0] > CERTAIN).all(1)
+                kept = np.asarray((left[:, 0] > CERTAIN).all(1))
             spread = coordinates[:, None] * taken[:, :, which]
-            residual = (basis @ spread.reshape(len(values), -1)).reshape(n, len(part), t) + aside[:, None]
+            residual = (basis @ spread.reshape(len(values), len(part) * t)).reshape(*shape, t) + aside[:, None]
             alone = residual[kept] / left[kept][:, :, which]
             errors.append(np.square(alone @ share.T).sum((0, 2)))
         total = float(self.weight[kept].sum()) * t
@@ -141,7 +145,7 @@ class Shared:
         return np.asarray(np.square(rows).T @ (1 / (self.values + strength)) @ np.square(tasks))
 
 
-def row_spectrum(kernel: Array, root: Array, unit: Array) -> tuple[Array, Array]:
+def row_spectrum(kernel: Array, root: Array, unit: Array, tolerance: float) -> tuple[Array, Array]:
     """Eigenvalues and vectors of sqrt(s) K sqrt(s), with `unit` projected out.
 
     Raises
@@ -152,7 +156,7 @@ def row_spectrum(kernel: Array, root: Array, unit: Array) -> tuple[Array, Array]
     scaled = kernel * root * root[:, None]
     project(scaled, unit)
     values, basis = linalg.eigh(scaled, driver="evd", overwrite_a=True, check_finite=False)
-    check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows")
+    check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows", tolerance)
     return np.maximum(values, 0.0), basis
 
 

@@ -67,10 +67,9 @@ class System:
         n = len(self.rows.place)
         weight = np.zeros(n)
         weight[self.rows.row] = self.rows.weight
-        return Shared(
-            gram(self.kernel, self.X), self.between, self.rows.spread_out(self.rows.y), weight, self.loss_weight,
-            self.free,
-        )  # fmt: skip
+        Y = self.rows.spread_out(self.rows.y)
+        K = gram(self.kernel, self.X)
+        return Shared(K, self.between, Y, weight, self.loss_weight, self.free, self.kernel.tolerance)
 
     def n_landmarks(self) -> int:
         """3 sqrt(N) unless given, within the memory."""
@@ -157,7 +156,7 @@ def check_kernel(kernel: FeatureKernel, X: Array, seed: int, most: int = 1_500) 
         raise InputError(f"kernel={kernel.kind!r:.60} gives NaN or infinity on these rows; take another one.")
     values = np.linalg.eigvalsh(matrix)
     name = "the precomputed kernel" if kernel.precomputed else f"kernel={kernel.kind!r:.60} on these rows"
-    check_semidefinite(float(values[0]), float(values[-1]), name)
+    check_semidefinite(float(values[0]), float(values[-1]), name, kernel.tolerance)
 
 
 def _eigen(system: System, strength: float | None, criterion: str) -> Answer:
@@ -182,7 +181,7 @@ def _dense_path(system: System, criterion: str) -> Answer:
     products = system.products()
     entries = products.entries
     values, basis = linalg.eigh(Scaled(products).dense(), driver="evd", overwrite_a=True, check_finite=False)
-    check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows")
+    check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows", system.kernel.tolerance)
     values = np.maximum(values, 0.0)
     path = _label_path(LabelSpectrum(values, basis, entries.target, entries.unit, entries.row), system, criterion)
     strength = float(path.strengths[path.best])
