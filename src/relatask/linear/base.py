@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -79,6 +79,37 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         float, at most 1; NaN where no task's labels vary.
         """
         return explained(self, X, y, tasks, sample_weight)
+
+    def fit_batches(self, batches: Iterable[Any], *, progress: Callable[[int], object] | None = None) -> Self:
+        """Fit on rows that come in batches and are forgotten: what stays are sums, so that memory knows no rows.
+
+        The model is that of `fit` on all rows at once, to rounding. A task may appear in any batch.
+
+        Parameters
+        ----------
+        batches : iterable of tuples
+            (X, y), (X, y, tasks) or (X, y, tasks, sample_weight), as in fit; X may be a pyarrow RecordBatch or Table.
+        progress : callable, optional
+            Called after every batch with the number of rows so far.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            For batches that cannot be used, or do not go together (the message says which one), other losses than
+            squared, no batch at all; the estimator is then as it was before.
+
+        Notes
+        -----
+        A strength of "auto" is chosen by five folds, to which rows are dealt out by their number within their task:
+        other folds than those of `fit`.
+        """
+        from relatask.linear.streaming.fitting import learned_from_batches
+
+        return self._stored(learned_from_batches(self, batches, progress))
 
     def partial_fit(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> Self:
         """Learn from more rows, exactly: as fit on all rows so far would, from their sums alone.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.features import prices_features
 from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model
 from relatask.linear.problem import Problem, Solution
@@ -91,7 +92,7 @@ def solve_in_blocks(stats: Statistics, relation: Relation, model: Model) -> tupl
     """
     if not (in_blocks(stats) and is_quadratic(relation) and model.datafit.intercept != "common") or model.pooled:
         return None
-    if model.solver not in ("auto", "direct"):
+    if model.solver not in ("auto", "direct") or prices_features(relation):
         return None
     units = family([relation], stats.n_tasks)
     strengths = [complete_graph(unit) for unit in units.units]

@@ -1,0 +1,205 @@
+"""Batches of rows, read as fit reads them and forgotten: what stays are the sums of every task, and of every fold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from relatask.linear.input import reading
+from relatask.linear.input.design import Design
+from relatask.linear.input.labels import listed
+from relatask.linear.streaming import arrow
+from relatask.linear.streaming.growing import Growing
+from relatask.linear.streaming.naming import Names
+from relatask.linear.sums.merging import among, merge
+from relatask.linear.sums.passes import THIN
+from relatask.linear.sums.statistics import Statistics
+from relatask.notices import InputError
+
+FOLDS = 5
+"""Parts that rows are dealt out to, where a strength is chosen."""
+
+LAYOUTS = {
+    "one": "y (n,) without tasks",
+    "groups": "y (n,) with tasks",
+    "columns": "y (n, t), a task a column",
+}
+
+
+class Collector:
+    """Sums of batches.
+
+    Parameters
+    ----------
+    model : LinearMultiTask
+        Not fitted; how it reads X.
+    folds : int
+        Parts that rows are dealt out to, each with sums of its own: 1, or `FOLDS`.
+    """
+
+    def __init__(self, model: Any, folds: int = 1) -> None:
+        self.model, self.folds = model, folds
+        self.probe = reading.Probe()
+        self.names: list[str] | None = None
+        self.layout = ""
+        self.tasks, self.known = np.zeros(0), Names()
+        self.rows = self.batches = 0
+        self._growing: list[Growing] = []
+        self._merged: list[tuple[Statistics, NDArray[np.intp]] | None] = [None] * folds
+        self._dealt: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._first: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._counted = 0
+
+    def add(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> None:
+        """Take in a batch.
+
+        Raises
+        ------
+        InputError
+            For rows that fit would not take, or that do not go with the batches before; the message says which batch.
+        """
+        self.batches += 1
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._add(X, y, tasks, sample_weight)
+        except InputError as error:
+            raise InputError(f"batch {self.batches}: {error}") from error
+
+    def finished(self) -> tuple[NDArray, list[Statistics]]:
+        """Labels in their order, and the statistics of each fold, for all tasks.
+
+        Raises
+        ------
+        InputError
+            If there were no rows, or no labels; for a task without labels; where squares overflow.
+        """
+        if not self.batches:
+            raise InputError("there are no batches; expected at least one (X, y), (X, y, tasks) or more.")
+        names, places = (self.tasks, np.arange(len(self.tasks))) if self.layout != "groups" else self.known.in_order()
+        if self._growing:
+            found = [part.statistics(places) for part in self._growing]
+        else:
+            rank = np.empty(len(places), dtype=np.intp)
+            rank[places] = np.arange(len(places))
+            found = [among(s, rank[own], len(places)) for s, own in (m for m in self._merged if m is not None)]
+        count = sum((part.count for part in found), np.zeros(len(names), dtype=np.intp))
+        if not count.any():
+            raise InputError("y has no label in any batch: every value is NaN or has weight 0; give at least one.")
+        empty = names[count == 0].tolist()
+        if empty:
+            raise InputError(
+                f"task{'s' if len(empty) > 1 else ''} {listed(empty)} without labels in any batch: leave the task out "
+                f"or give it labels."
+            )
+        for part in found:
+            reading.check_sums(part)
+        return names, found
+
+    def learned_names(self) -> dict[str, Any]:
+        """What fit learns of X's columns, by attribute name."""
+        named = {} if self.names is None else {"feature_names_in_": np.array(self.names, dtype=object)}
+        return vars(self.probe) | named
+
+    def _add(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> None:
+        first = not self.layout
+        X, tasks = self._features(X, tasks, first)
+        if self.layout == "columns" and hasattr(y, "columns"):
+            y = reading.in_order(y, self.tasks)
+        names: Any = getattr(self.probe, "feature_names_in_", self.names)
+        weights = arrow.array(sample_weight)
+        layout, design = reading.design(X, arrow.array(y), arrow.array(tasks), weights, names, some=True)
+        if first:
+            self.layout, self.tasks = layout, design.tasks
+            plain = layout != "columns" and not sparse.issparse(X) and not self.model._takes_blocks
+            self._growing = [Growing(X.shape[1]) for _ in range(self.folds)] if plain and X.shape[1] <= THIN else []
+        if layout != self.layout:
+            raise InputError(f"rows come as {LAYOUTS[layout]}, those before came as {LAYOUTS[self.layout]}.")
+        if layout == "columns" and len(design.tasks) != len(self.tasks):
+            raise InputError(f"y has {len(design.tasks)} columns, before it had {len(self.tasks)}.")
+        places = self.known.places(design.tasks) if layout == "groups" else np.arange(len(design.tasks))
+        self.rows += X.shape[0]
+        if not design.X.shape[0]:
+            return
+        if self.folds == 1:
+            self._sum(0, design, places)
+            return
+        fold = self._deal(design, places)
+        for f in range(self.folds):
+            self._sum(f, design.rows(np.flatnonzero(fold == f)), places)
+
+    def _features(self, X: Any, tasks: Any, first: bool) -> tuple[Any, Any]:
+        """Features as fit reads them, and the tasks, which may be one of the columns."""
+        task_column = self.model.task_column
+        if arrow.is_arrow(X):
+            if task_column is not None and tasks is None:
+                if task_column not in X.schema.names:
+                    raise InputError(f"task_column={task_column!r} is not among the columns {listed(X.schema.names)}.")
+                tasks = X.column(X.schema.names.index(task_column))
+            X, names = arrow.matrix(X.select([n for n in X.schema.names if n != task_column]))
+            if not first and names != self.names:
+                raise InputError(f"X has the columns {listed(names)}, those before had {listed(self.names or [])}.")
+            self.names = names
+        elif self.names is not None:
+            raise InputError("X is no Arrow table, those before were; give batches of one kind.")
+        else:
+            X, tasks = reading.split_task_column(X, tasks, task_column)
+        options = {"missing": self.model._takes_blocks, "sparse_too": True}
+        return reading.features(self.probe, X, reset=first, **options), tasks
+
+    def _sum(self, fold: int, design: Design, places: NDArray[np.intp]) -> None:
+        if self._growing:
+            assert design.codes is not None
+            self._growing[fold].add(design.X, design.y, design.codes, places, design.weights)
+            return
+        if not design.X.shape[0] and self._merged[fold] is not None:
+            return
+        stats, before = design.statistics(), self._merged[fold]
+        if before is None:
+            self._merged[fold] = stats, places
+            return
+        total, own = before
+        every = np.union1d(own, places)
+        if len(every) > len(own):
+            total = among(total, np.searchsorted(every, own), len(every))
+        if len(every) > len(places) or (every != places).any():
+            stats = among(stats, np.searchsorted(every, places), len(every))
+        self._merged[fold] = merge(total, stats), every
+
+    def _deal(self, design: Design, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """(n,) the fold of each row, whatever the batches: dealt out in turn by its number within its task.
+
+        Every five rows in a row fall in five folds, turned by a hash of their number, and of where their task began.
+        """
+        n = len(design.y)
+        if design.codes is None:
+            number, began = self._counted + np.arange(n), np.zeros(n, dtype=np.intp)
+        else:
+            of_rows = places[design.codes]
+            most = max(int(places.max()) + 1, len(self._dealt))
+            grown = most - len(self._dealt)
+            self._dealt = np.concatenate([self._dealt, np.zeros(grown, dtype=np.intp)])
+            self._first = np.concatenate([self._first, np.full(grown, -1)])
+            order = np.argsort(of_rows, kind="stable")
+            count = np.bincount(of_rows, minlength=most)
+            within = np.empty(n, dtype=np.intp)
+            within[order] = np.arange(n) - np.repeat(np.cumsum(count) - count, count)
+            number = self._dealt[of_rows] + within
+            new = (number == 0) & (self._first[of_rows] < 0)
+            self._first[of_rows[new]] = self._counted + np.flatnonzero(new)
+            began = self._first[of_rows]
+            self._dealt += count
+        self._counted += n
+        turn = hashed((number // self.folds).astype(np.uint64) + hashed(began.astype(np.uint64)))
+        return np.asarray((number + (turn % np.uint64(self.folds)).astype(np.intp)) % self.folds)
+
+
+def hashed(values: NDArray[np.uint64], seed: int = 0) -> NDArray[np.uint64]:
+    """Pseudo-random numbers of counters (SplitMix64: Steele, Lea, Flood 2014, OOPSLA, figure 17)."""
+    golden = 0x9E3779B97F4A7C15
+    z = values * np.uint64(golden) + np.uint64((seed * 0xD1B54A32D192ED03 + golden) % 2**64)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
