@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.features import prices_features
 from relatask.linear.influence.setting import setting_of
-from relatask.linear.online.drift import Past, errors, task_form
+from relatask.linear.online.drift import Past, task_form
 from relatask.linear.path import Model
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
@@ -52,11 +52,7 @@ def pasts_of(
     for k in places.tolist():
         scale, origin, covariance, used = _alone(stats, k) if settled is None else settled(k)
         absent = np.zeros(stats.n_features, dtype=bool) if stats.absent is None else stats.absent[k]
-        past = Past(coef[k], float(intercept[k]), scale, origin, absent, covariance, np.nan, 0.0)
-        square = errors(past, stats, k)[0]
-        freedom = float(stats.count[k]) - used
-        variance = square / freedom if freedom > 0 else np.nan
-        found[k] = Past(coef[k], float(intercept[k]), scale, origin, absent, covariance, variance, freedom)
+        found[k] = Past(coef[k], float(intercept[k]), scale, origin, absent, covariance, used)
     return found
 
 

@@ -173,7 +173,8 @@ def drift_at(model: Any, batch: Batch) -> Drift:
         model.coef_[filled], model.intercept_[filled], stats, relation, noise, solver, np.flatnonzero(coming)
     )
     places = batch.known[filled]
-    return drift_of({int(places[k]): past for k, past in pasts.items()}, batch.stats, batch.tasks)
+    before = batch.beside(model._statistics)
+    return drift_of({int(places[k]): past for k, past in pasts.items()}, before, batch.stats, batch.tasks)
 
 
 def some_tasks(stats: Statistics, places: NDArray[np.intp]) -> Statistics:
