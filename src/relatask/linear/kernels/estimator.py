@@ -230,7 +230,7 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
         if not return_std:
             return mean.reshape(-1) if one else mean
         if codes is not None and codes.size and codes.max() >= len(self.tasks_) and (noise or self.intercept == "free"):
-            new = self.new_tasks_[codes.max() - len(self.tasks_)]
+            new = self.new_tasks_.tolist()[codes.max() - len(self.tasks_)]
             raise InputError(
                 f"task {new!r} was not fitted: the variance of its noise and of a free intercept are not known; "
                 "predict without return_std, or under intercept='none' with noise=False."

@@ -1,0 +1,487 @@
+"""What holds for every kernel model: shapes, invariances, counts of work, saving, and what it says of bad input."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, clone
+from sklearn.gaussian_process.kernels import RBF, CompoundKernel, ConstantKernel, Matern, WhiteKernel
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from relatask.linear import MultiTaskKernelRidge
+from relatask.linear.kernels import products as products_module
+from relatask.linear.kernels.conjugate import conjugate
+from relatask.linear.kernels.features import FeatureKernel
+from relatask.linear.kernels.nystroem import factor, preconditioner
+from relatask.linear.kernels.products import Entries, Products, Scaled
+from relatask.notices import InputError, RelataskWarning
+from relatask.relations import Pairwise, Ridge, TraceNorm
+
+T = np.array([[1.0, 0.6, -0.2], [0.6, 1.5, 0.3], [-0.2, 0.3, 0.8]])
+NAMES = ["north", "south", "west"]
+
+MODELS = [
+    MultiTaskKernelRidge(),
+    MultiTaskKernelRidge("pooled", "linear", strength=0.1, solver="cg"),
+    MultiTaskKernelRidge("independent", strength=0.01, solver="cholesky", weighting="task"),
+    MultiTaskKernelRidge(0.5, RBF(2.0), solver="cholesky", criterion="gcv", intercept="none"),
+    MultiTaskKernelRidge(0.5, Matern(nu=1.5), solver="cg", standardize=False),
+]
+
+
+@pytest.mark.filterwarnings("ignore:RT005")
+@pytest.mark.filterwarnings("ignore:Can't check dok sparse matrix for nan values:UserWarning")
+@parametrize_with_checks(MODELS)
+def test_scikit_learns_own_checks(estimator: BaseEstimator, check: Any) -> None:
+    check(estimator)
+
+
+def rows(n: int = 45, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    codes = rng.permutation(np.arange(n) % 3)
+    X = rng.normal(size=(n, 2))
+    return X, np.sin(X[:, 0] + codes) + codes + 0.2 * rng.normal(size=n), np.array(NAMES)[codes]
+
+
+def table(n: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(n, 2))
+    return X, np.sin(X[:, :1] + np.arange(3)) + 0.2 * rng.normal(size=(n, 3))
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["free", "none"]), st.sampled_from(["sum", "task", "sample"]))
+def test_solvers_agree_and_are_certified(seed: int, intercept: str, weighting: str) -> None:
+    rng = np.random.default_rng(seed)
+    X, y, tasks = rows(30, seed)
+    strength = float(10 ** rng.uniform(-3, 1))
+    same: dict[str, Any] = {"strength": strength, "intercept": intercept, "weighting": weighting, "tol": 1e-11}
+    weight = rng.random(30) + 0.1
+    dense = MultiTaskKernelRidge(T, solver="cholesky", **same).fit(X, y, tasks, sample_weight=weight)
+    steps = MultiTaskKernelRidge(T, solver="cg", landmarks=5, **same).fit(X, y, tasks, sample_weight=weight)
+    np.testing.assert_allclose(steps.predict(X, tasks), dense.predict(X, tasks), atol=1e-7)
+    assert dense.residual_ < 1e-11
+    assert steps.residual_ < 1e-11
+    # The certificate is the residual of the formula in the documentation.
+    omega = dense.task_kernel_[np.ix_(dense.fit_tasks_, dense.fit_tasks_)] * rbf_kernel(dense.X_fit_)
+    fitted = omega @ dense.dual_coef_ + dense.intercept_[dense.fit_tasks_]
+    own = dense.loss_weight_[dense.fit_tasks_] * dense.fit_weight_
+    np.testing.assert_allclose(own * (y[dense.rows_] - fitted), strength * dense.dual_coef_, atol=1e-9)
+
+
+@given(st.integers(0, 10_000), st.floats(0.1, 100.0), st.floats(-100.0, 100.0))
+def test_units_and_order_make_no_difference(seed: int, factor_: float, shift: float) -> None:
+    X, y, tasks = rows(24, seed)
+    model = MultiTaskKernelRidge(0.7).fit(X, y, tasks)
+    other = MultiTaskKernelRidge(0.7).fit(X * [factor_, 1.0] + shift, factor_ * y + shift, tasks)
+    new = X[:5] * [factor_, 1.0] + shift
+    np.testing.assert_allclose(
+        other.predict(new, tasks[:5]), factor_ * model.predict(X[:5], tasks[:5]) + shift, rtol=1e-5, atol=1e-4
+    )
+    order = np.random.default_rng(seed).permutation(24)
+    mixed = MultiTaskKernelRidge(0.7).fit(X[order], y[order], tasks[order])
+    np.testing.assert_allclose(mixed.predict(X, tasks), model.predict(X, tasks), atol=1e-7)
+
+
+@given(st.integers(0, 10_000))
+def test_a_weight_is_the_row_given_so_many_times(seed: int) -> None:
+    X, y, tasks = rows(24, seed)
+    count = np.random.default_rng(seed).integers(0, 4, 24)
+    count[[list(tasks).index(name) for name in NAMES]] = 1
+    weighted = MultiTaskKernelRidge(0.7).fit(X, y, tasks, sample_weight=count)
+    repeated = MultiTaskKernelRidge(0.7).fit(X.repeat(count, 0), y.repeat(count), tasks.repeat(count))
+    assert weighted.strength_ == pytest.approx(repeated.strength_, rel=1e-12)
+    np.testing.assert_allclose(weighted.predict(X, tasks), repeated.predict(X, tasks), atol=1e-9)
+    # The least strengths leave systems of condition 1e5 or so.
+    np.testing.assert_allclose(weighted.path_.errors, repeated.path_.errors, rtol=1e-7)
+
+
+def test_columns_are_groups_of_repeated_rows() -> None:
+    X, Y = table()
+    columns = MultiTaskKernelRidge(T, strength=0.1, weighting="sum").fit(X, Y)
+    groups = MultiTaskKernelRidge(T, strength=0.1, weighting="sum")
+    groups.fit(np.tile(X, (3, 1)), Y.T.ravel(), np.repeat([0, 1, 2], len(X)))
+    assert columns.solver_ == "eigen"
+    assert groups.solver_ == "cholesky"
+    np.testing.assert_allclose(columns.predict(X)[:, 1], groups.predict(X, np.ones(len(X), int)), atol=1e-9)
+    np.testing.assert_allclose(columns.predict(X, [1] * len(X)), columns.predict(X)[:, 1], atol=1e-12)
+    assert columns.log_marginal_likelihood_ == pytest.approx(groups.log_marginal_likelihood_, abs=1e-7)
+    assert columns.dual_coef_.shape == (30, 3)
+    np.testing.assert_allclose(columns.dual_coef_.T.ravel(), groups.dual_coef_, atol=1e-8)
+
+
+def test_independent_tasks_are_alone_and_pooled_ones_share_a_function() -> None:
+    X, y, tasks = rows()
+    apart = MultiTaskKernelRidge("independent", strength=0.1, weighting="sum", standardize=False).fit(X, y, tasks)
+    own = tasks == "south"
+    alone = MultiTaskKernelRidge("independent", strength=0.1, weighting="sum", standardize=False).fit(X[own], y[own])
+    np.testing.assert_allclose(apart.predict(X, ["south"] * len(X)), alone.predict(X), atol=1e-9)
+    together = MultiTaskKernelRidge("pooled", strength=0.1).fit(X, y, tasks)
+    difference = together.predict(X, ["south"] * len(X)) - together.predict(X, ["west"] * len(X))
+    np.testing.assert_allclose(difference, difference[0], atol=1e-9)
+    np.testing.assert_allclose(
+        MultiTaskKernelRidge(1.0, strength=0.1).fit(X, y, tasks).predict(X, tasks), together.predict(X, tasks)
+    )
+
+
+# Work is counted, not timed.
+
+
+def entries(n: int, t: int = 4) -> tuple[np.ndarray, Entries]:
+    rng = np.random.default_rng(3)
+    X, task = rng.normal(size=(n, 3)), np.sort(np.arange(n) % t)
+    y = np.sin(X[:, 0]) + task + 0.3 * rng.normal(size=n)
+    return X, Entries(np.arange(n), task, y, np.ones(n), np.ones(t), True)
+
+
+def test_landmarks_save_products_and_right_hand_sides_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products_module, "TILE", 64)
+    X, e = entries(600)
+    between = 0.5 * np.eye(4) + 0.5
+    products = Products(FeatureKernel("rbf"), X, between, e, 1e9)
+    steps = {}
+    for landmarks in (1, 150):
+        inverse = preconditioner(factor(products, landmarks, 0), 0.3)
+        found = conjugate(Scaled(products), 0.3, e.target[:, None], inverse, 1e-10, 1_000)
+        assert found.residual.max() <= 1e-10
+        steps[landmarks] = found.n_iter
+    assert steps[150] * 4 <= steps[1]
+    # Ten right-hand sides, and every tile of the upper triangle was made once.
+    made = products.counts["tiles"]
+    parts = -(-600 // 64)
+    assert made == parts * (parts + 1) // 2
+    many = conjugate(Scaled(products), 0.3, np.random.default_rng(0).normal(size=(600, 10)), inverse, 1e-8, 1_000)
+    assert many.residual.max() <= 1e-8
+    assert many.n_iter <= 3 * steps[150]
+    assert products.counts["tiles"] == made
+    small = Products(FeatureKernel("rbf"), X, between, e, 8 * 64 * 64)
+    V = e.target[:, None]
+    assert not small.stored
+    np.testing.assert_allclose(small(V), products(V), atol=1e-10)
+    small(V)
+    assert small.counts["tiles"] == parts * (parts + 1)  # made anew for each of two products
+
+
+def test_no_tile_is_larger_than_a_tile_and_a_kernel_of_rows_is_never_one_of_labels() -> None:
+    largest = []
+
+    class Seen(FeatureKernel):
+        def between(self, X: np.ndarray, Z: np.ndarray) -> np.ndarray:
+            largest.append(len(X) * len(Z))
+            return super().between(X, Z)
+
+    X, _ = entries(700)
+    task, row = np.repeat(np.arange(4), 700)[5:], np.tile(np.arange(700), 4)[5:]
+    e = Entries(row, task, np.sin(X[row, 0]) + task, np.ones(len(row)), np.ones(4), True)
+    products = Products(Seen("rbf"), X, T[:1, :1] * (0.5 * np.eye(4) + 0.5), e, 1e9)
+    assert products.by_rows
+    products(e.target[:, None])
+    assert max(largest) <= products_module.TILE**2
+    assert len(largest) == 3  # two parts of 700 rows: their upper triangle, for 2,795 labels
+
+
+def test_the_landmarks_do_not_depend_on_chance() -> None:
+    X, y, tasks = rows(90)
+    first, second = (MultiTaskKernelRidge(T, strength=0.1, solver="cg").fit(X, y, tasks) for _ in range(2))
+    np.testing.assert_array_equal(first.dual_coef_, second.dual_coef_)
+
+
+def test_conjugate_gradients_say_when_they_stop_early() -> None:
+    X, y, tasks = rows(90)
+    with pytest.warns(RelataskWarning, match="RT015: conjugate gradients stopped after 2 products"):
+        MultiTaskKernelRidge(T, strength=1e-4, solver="cg", max_iter=2, landmarks=1).fit(X, y, tasks)
+
+
+def test_a_path_beyond_the_exact_size_is_near_the_exact_one() -> None:
+    X, y, tasks = rows(150)
+    exact = MultiTaskKernelRidge(T, solver="cholesky").fit(X, y, tasks)
+    near = MultiTaskKernelRidge(T, solver="cg", landmarks=120).fit(X, y, tasks)
+    assert near.strength_ == pytest.approx(exact.strength_, rel=1e-3)  # grids begin at the trace of what is seen
+    assert near.path_.best == exact.path_.best
+    np.testing.assert_allclose(near.path_.errors, exact.path_.errors, rtol=0.05)
+    assert near.log_marginal_likelihood_ is None
+
+
+# A task that was not fitted.
+
+
+def test_a_labelled_task_kernel_knows_more_tasks() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y, tasks = rows()
+    order = ["west", "east", "north", "south"]
+    K = pandas.DataFrame(0.7 * np.eye(4) + 0.3, index=order, columns=order)
+    K.loc["east", "west"] = K.loc["west", "east"] = 0.6
+    model = MultiTaskKernelRidge(K, strength=0.1, intercept="none", weighting="sum").fit(X, y, tasks)
+    assert model.tasks_.tolist() == NAMES
+    assert model.task_kernel_[2, 0] == 0.3
+    expected = 0.0
+    for k, name in enumerate(NAMES):
+        own = model.fit_tasks_ == k
+        Z = (X[:4] - model.center_) / model.scale_
+        expected = expected + K.loc["east", name] * rbf_kernel(Z, model.X_fit_[own]) @ model.dual_coef_[own]
+    np.testing.assert_allclose(model.predict(X[:4], ["east"] * 4), expected)
+    _, std = model.predict(X[:4], ["east"] * 4, return_std=True, noise=False)
+    assert (std <= np.sqrt(model.amplitude_)).all()
+    assert (std > model.predict(X[:4], ["west"] * 4, return_std=True, noise=False)[1]).all()
+    with pytest.raises(InputError, match="task 'east' was not fitted: the variance of its noise"):
+        model.predict(X[:1], ["east"], return_std=True)
+    with pytest.raises(InputError, match="unknown task 'up'"):
+        model.predict(X[:1], ["up"])
+    free = MultiTaskKernelRidge(K, strength=0.1).fit(X, y, tasks)
+    far = free.predict([[1e3, 1e3]], ["east"])
+    assert far[0] == pytest.approx(np.average(free.intercept_, weights=free.n_labels_))
+    with pytest.raises(InputError, match=r"task_kernel knows .* but there are tasks 'south' too"):
+        MultiTaskKernelRidge(K.loc[order[:3], order[:3]]).fit(X, y, tasks)
+    with pytest.raises(InputError, match="unknown task 'east'"):
+        MultiTaskKernelRidge(0.5, strength=0.1).fit(X, y, tasks).predict(X[:1], ["east"])
+
+
+def test_variances_shrink_with_labels_and_reach_the_prior_far_away() -> None:
+    X, y, tasks = rows()
+    model = MultiTaskKernelRidge(0.5, strength=0.1, intercept="none").fit(X, y, tasks)
+    _, near = model.predict(X, tasks, return_std=True, noise=False)
+    _, far = model.predict([[1e3, 1e3]], ["west"], return_std=True, noise=False)
+    assert far[0] == pytest.approx(np.sqrt(model.amplitude_))
+    assert (near < far).all()
+    _, label = model.predict(X, tasks, return_std=True)
+    np.testing.assert_allclose(label**2 - near**2, model.noise_variance_[0])
+    half = MultiTaskKernelRidge(0.5, strength=0.1, intercept="none", weighting="sum", amplitude=1.0)
+    few = half.fit(X[::2], y[::2], tasks[::2]).predict(X, tasks, return_std=True, noise=False)[1]
+    many = half.fit(X, y, tasks).predict(X, tasks, return_std=True, noise=False)[1]
+    scale = half.scale_
+    assert scale.shape == (2,)
+    assert np.median(many / few) < 1
+
+
+def test_learned_covariances_find_who_is_alike() -> None:
+    rng = np.random.default_rng(5)
+    X = rng.uniform(-3, 3, size=(120, 1))
+    wave, other = np.sin(2 * X[:, 0]), np.cos(3 * X[:, 0] + 1)
+    Y = np.column_stack([wave, -2 * wave, other]) + rng.normal(size=(120, 3)) * [0.1, 0.5, 0.3]
+    model = MultiTaskKernelRidge("learned", RBF(0.4), rank=2, standardize=False).fit(X, Y)
+    K = model.task_kernel_
+    correlation = K / np.sqrt(np.outer(np.diag(K), np.diag(K)))
+    assert correlation[0, 1] < -0.9
+    assert abs(correlation[0, 2]) < 0.6
+    np.testing.assert_allclose(np.sqrt(model.noise_variance_), [0.1, 0.5, 0.3], rtol=0.35)
+    assert np.ptp(model.learning_) < 1e-2 * abs(model.learning_.max()) + 1
+    # Tasks in other units: the same covariance, in their units.
+    units = np.array([1.0, 100.0, 0.01])
+    scaled = MultiTaskKernelRidge("learned", RBF(0.4), rank=2, standardize=False).fit(X, Y * units)
+    np.testing.assert_allclose(scaled.predict(X) / units, model.predict(X), atol=1e-3)
+    common = MultiTaskKernelRidge("learned", RBF(0.4), noise="common", standardize=False).fit(X, Y)
+    np.testing.assert_allclose(common.noise_variance_, common.noise_variance_[0])
+
+
+@pytest.mark.parametrize("noise", ["task", "common"])
+@pytest.mark.parametrize("kind", ["columns", "groups"])
+def test_a_learned_size_of_a_given_task_kernel_is_the_amplitude(noise: str, kind: str) -> None:
+    X, y, *tasks = table() if kind == "columns" else rows()
+    model = MultiTaskKernelRidge(0.5, RBF(1.0), optimize_kernel=True, noise=noise, n_starts=2).fit(X, y, *tasks)
+    np.testing.assert_allclose(model.task_kernel_, 0.5 * np.eye(3) + 0.5)
+    assert model.log_marginal_likelihood_ == pytest.approx(model.learning_.max(), abs=1e-6)
+    assert model.kernel_.length_scale != 1.0
+    assert model.kernel.length_scale == 1.0  # what was passed is as it was
+    # At its optimum: another length scale, noise or amplitude is no better.
+    for change in (0.9, 1.1):
+        worse = MultiTaskKernelRidge(0.5, RBF(model.kernel_.length_scale * change), criterion="likelihood")
+        assert worse.fit(X, y, *tasks).log_marginal_likelihood_ <= model.log_marginal_likelihood_ + 1e-6
+
+
+def test_learning_on_some_of_many_labels_is_used_on_all() -> None:
+    X, y, tasks = rows(120)
+    model = MultiTaskKernelRidge("learned", RBF(1.0), learn_labels=60, n_starts=1).fit(X, y, tasks)
+    assert len(model.dual_coef_) == 120
+    assert model.learning_.max() != pytest.approx(model.log_marginal_likelihood_)
+    whole = MultiTaskKernelRidge("learned", RBF(1.0), learn_labels=120, n_starts=1).fit(X, y, tasks)
+    assert whole.learning_.max() == pytest.approx(whole.log_marginal_likelihood_, abs=1e-6)
+
+
+# Parameters, copies, files.
+
+
+def test_parameters_reach_into_kernels_and_change_nothing_passed_in() -> None:
+    kernel, relation = ConstantKernel(2.0) * RBF(1.5), Ridge(0.5)
+    model = MultiTaskKernelRidge(relation, kernel)
+    assert model.get_params()["kernel__k2__length_scale"] == 1.5
+    assert model.get_params()["task_kernel__strength"] == 0.5
+    model.set_params(kernel__k2__length_scale=3.0, task_kernel__strength=2.0, strength=0.1)
+    assert kernel.k2.length_scale == 1.5
+    assert relation.strength == 0.5
+    assert model.kernel.k2.length_scale == 3.0
+    assert model.task_kernel.strength == 2.0
+    assert clone(model).get_params()["kernel__k2__length_scale"] == 3.0
+    with pytest.raises(InputError, match="Invalid parameter 'kernel__length_scale'"):
+        model.set_params(kernel__length_scale=1.0)
+    with pytest.raises(InputError, match="Invalid parameter 'gamma' for estimator MultiTaskKernelRidge"):
+        model.set_params(gamma=1.0)
+    with pytest.raises(InputError, match="Invalid parameter 'relation__strength'"):
+        model.set_params(relation__strength=1.0)
+    X, Y = table()
+    grid = {"kernel__length_scale": [0.1, 1.0], "task_kernel": [0.0, 0.9]}
+    search = GridSearchCV(MultiTaskKernelRidge(0.5, RBF(1.0), strength=0.01), grid, cv=3).fit(X, Y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 4
+
+
+def saved_cases() -> list[MultiTaskKernelRidge]:
+    return [
+        MultiTaskKernelRidge(T, strength=0.1),
+        MultiTaskKernelRidge(0.5, ConstantKernel(2.0, "fixed") * RBF([1.0, 2.0]) + Matern(nu=1.5), criterion="gcv"),
+        MultiTaskKernelRidge(Ridge(0.2) + Pairwise(0.1), "polynomial", kernel_params={"degree": 2}, solver="cg"),
+        MultiTaskKernelRidge("learned", RBF(1.0), optimize_kernel=True, n_starts=1),
+    ]
+
+
+@pytest.mark.parametrize("model", saved_cases(), ids=range(4))
+@pytest.mark.parametrize("kind", ["columns", "groups", "one"])
+def test_load_gives_back_what_was_saved(model: MultiTaskKernelRidge, kind: str, tmp_path: Path) -> None:
+    X, y, *tasks = table() if kind == "columns" else rows()
+    if kind == "one":
+        model = clone(model).set_params(task_kernel="pooled")
+        tasks = []
+    model.fit(X, y, *tasks).save(tmp_path / "m")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.json", "m.npz"]
+    loaded = MultiTaskKernelRidge.load(tmp_path / "m")
+    for other in (loaded, pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        for part, same in zip(
+            model.predict(X, *tasks, return_std=True), other.predict(X, *tasks, return_std=True), strict=True
+        ):
+            np.testing.assert_array_equal(part, same)
+        assert str(other.kernel_) == str(model.kernel_)
+        assert other.log_marginal_likelihood_ == model.log_marginal_likelihood_
+    again = loaded.fit(X, y, *tasks)
+    np.testing.assert_array_equal(again.predict(X, *tasks), model.predict(X, *tasks))
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "m.json").read_bytes()
+
+
+def test_a_labelled_task_kernel_is_saved_and_a_function_is_not(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y, tasks = rows()
+    order = ["west", "east", "north", "south"]
+    frame = pandas.DataFrame(0.7 * np.eye(4) + 0.3, index=order, columns=order)
+    model = MultiTaskKernelRidge(frame, strength=0.1).fit(X, y, tasks)
+    model.save(tmp_path / "m")
+    loaded = MultiTaskKernelRidge.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.predict(X[:2], ["east"] * 2), model.predict(X[:2], ["east"] * 2))
+    assert loaded.task_kernel.equals(frame)
+    own = MultiTaskKernelRidge(0.5, lambda a, b: float(a @ b), strength=0.1).fit(X, y, tasks)
+    linear = MultiTaskKernelRidge(0.5, "linear", strength=0.1).fit(X, y, tasks)
+    np.testing.assert_allclose(own.predict(X, tasks), linear.predict(X, tasks), atol=1e-9)
+    with pytest.raises(InputError, match="is a function and cannot be saved"):
+        own.save(tmp_path / "own")
+
+
+# Precomputed kernels.
+
+
+def test_a_precomputed_kernel_is_the_kernel() -> None:
+    X, y, tasks = rows()
+    y = np.where(np.arange(len(y)) % 7 == 0, np.nan, y)
+    K = rbf_kernel(X, gamma=0.5)
+    new = np.random.default_rng(9).normal(size=(4, 2))
+    cross, asked = rbf_kernel(new, X, gamma=0.5), ["west", "north", "south", "west"]
+    for solver in ("cholesky", "cg"):
+        given_ = MultiTaskKernelRidge(T, "precomputed", strength=0.1, solver=solver).fit(K, y, tasks)
+        model = MultiTaskKernelRidge(
+            T, kernel_params={"gamma": 0.5}, strength=0.1, standardize=False, solver=solver
+        ).fit(X, y, tasks)
+        np.testing.assert_allclose(given_.predict(cross, asked), model.predict(new, asked), atol=1e-8)
+    with pytest.raises(InputError, match="return_std needs the kernel of each new row with itself"):
+        given_.predict(cross, asked, return_std=True)
+    with pytest.raises(InputError, match="X has shape \\(45, 44\\); with kernel='precomputed' fit expects"):
+        MultiTaskKernelRidge(T, "precomputed").fit(K[:, 1:], y, tasks)
+    lop = K.copy()
+    lop[0, 1] += 0.1
+    with pytest.raises(InputError, match=r"not symmetric: X\[0, 1\] = .* give the same value both ways"):
+        MultiTaskKernelRidge(T, "precomputed").fit(lop, y, tasks)
+    values, basis = np.linalg.eigh(K)
+    values[0] = -0.5
+    bad = (basis * values) @ basis.T
+    for solver in ("cholesky", "cg"):
+        with pytest.raises(InputError, match="precomputed kernel is not positive semidefinite: its smallest eigen"):
+            MultiTaskKernelRidge(T, "precomputed", strength=0.1, solver=solver).fit(bad, np.nan_to_num(y), tasks)
+
+
+# Bad input.
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"task_kernel": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]]}, "its smallest eigenvalue is -1 "),
+    ({"task_kernel": np.eye(2)}, r"task_kernel has shape \(2, 2\), but there are 3 tasks \('north'"),
+    ({"task_kernel": np.ones((3, 2))}, "expected a square"),
+    ({"task_kernel": np.full((3, 3), np.nan)}, "task_kernel contains NaN"),
+    ({"task_kernel": np.triu(np.ones((3, 3)))}, "is not symmetric"),
+    ({"task_kernel": 1.5}, r"a correlation between all tasks lies in \[0, 1\]"),
+    ({"task_kernel": "alike"}, "task_kernel='alike' is unknown; expected a"),
+    ({"task_kernel": None}, "task_kernel=None is not usable"),
+    ({"task_kernel": Pairwise(1.0)}, "Pairwise: its precision is singular .* add a Ridge"),
+    ({"task_kernel": TraceNorm(1.0)}, "TraceNorm: not quadratic, so it has no kernel"),
+    ({"task_kernel": Ridge("auto")}, "Ridge: its strength is 'auto'; give a number"),
+    ({"kernel": "gauss"}, "kernel='gauss' is unknown; expected one of"),
+    ({"kernel": 3}, "kernel=3 is unknown"),
+    ({"kernel_params": {"gama": 1.0}}, "kernel_params names 'gama'; kernel='rbf' has 'gamma'"),
+    ({"kernel_params": 3}, "kernel_params=3 is not usable"),
+    ({"kernel": RBF(1.0), "kernel_params": {"gamma": 1.0}}, "a kernel object has parameters of its own"),
+    ({"kernel": "precomputed", "kernel_params": {"gamma": 1.0}}, "have no use with kernel='precomputed'"),
+    ({"kernel": RBF(1.0) + WhiteKernel(1.0)}, r"WhiteKernel\(noise_level=1\) is noise"),
+    ({"kernel": CompoundKernel([RBF(1.0)])}, "CompoundKernel is several kernels"),
+    (
+        {"kernel": "sigmoid", "kernel_params": {"gamma": 2.0, "coef0": -1.0}},
+        "kernel='sigmoid' on these rows is not pos",
+    ),
+    ({"strength": 0.0}, r"strength=0\.0 is not usable; expected a finite number > 0, or 'auto'"),
+    ({"strength": "much"}, "strength='much' is not usable"),
+    ({"amplitude": -1}, "amplitude=-1 is not usable"),
+    ({"max_memory": "auto"}, "max_memory='auto' is not usable; expected a finite number > 0\\."),
+    ({"criterion": "aic"}, "criterion='aic' is unknown; expected one of 'loo', 'gcv', 'likelihood'"),
+    ({"intercept": "tied"}, "intercept='tied' is unknown; expected one of 'free', 'none'"),
+    ({"solver": "eigen"}, "solver='eigen' needs tasks on the same rows"),
+    ({"rank": 0}, "rank=0 is not usable; expected a whole number >= 1"),
+    ({"landmarks": 2.5}, "landmarks=2.5 is not usable"),
+    ({"standardize": "yes"}, "standardize='yes' is not usable"),
+    ({"tol": 0}, "tol=0 is not usable"),
+    ({"optimize_kernel": True, "strength": "auto"}, "optimize_kernel=True needs a kernel of sklearn"),
+    ({"optimize_kernel": True, "kernel": RBF(1.0, "fixed"), "strength": "auto"}, r"all parameters of .* are fixed"),
+    ({"task_kernel": "learned", "strength": 1.0}, "it is learned together with the kernels"),
+    ({"task_kernel": "learned", "amplitude": 1.0}, "it is learned together with the kernels"),
+]
+
+
+@pytest.mark.parametrize(("params", "message"), BAD, ids=range(len(BAD)))
+def test_bad_parameters_are_named_and_leave_the_last_fit(params: dict[str, Any], message: str) -> None:
+    X, y, tasks = rows()
+    model = MultiTaskKernelRidge(0.5, strength=0.1).fit(X, y, tasks)
+    before = model.predict(X, tasks)
+    old = model.get_params(deep=False)
+    with pytest.raises(InputError, match=message):
+        model.set_params(**params).fit(X, y, tasks)
+    np.testing.assert_array_equal(model.set_params(**{k: old[k] for k in params}).predict(X, tasks), before)
+
+
+def test_bad_rows_are_named() -> None:
+    X, y, tasks = rows()
+    model = MultiTaskKernelRidge(0.5, strength=0.1)
+    holes = X.copy()
+    holes[4, 1] = np.nan
+    with pytest.raises(InputError, match="first in row 4, column 1"):
+        model.fit(holes, y, tasks)
+    with pytest.raises(InputError, match="task 'north' without labels"):
+        model.fit(X, np.where(tasks == "north", np.nan, y), tasks)
+    with pytest.raises(InputError, match="squares overflow"):
+        model.fit(X * 1e200, y, tasks)
+    with pytest.raises(InputError, match="squares overflow"):
+        model.fit(X, y * 1e200, tasks)
+    with pytest.raises(InputError, match="predict needs tasks"):
+        model.fit(X, y, tasks).predict(X)
+    with pytest.warns(RelataskWarning, match="RT005: tasks with a constant target"):
+        constant = MultiTaskKernelRidge(0.5).fit(X, np.full(len(X), 3.0), tasks)
+    np.testing.assert_allclose(constant.predict(X, tasks), 3.0)
+    assert constant.amplitude_ == pytest.approx(0.0, abs=1e-25)
