@@ -28,6 +28,8 @@ PATH_TOL = 5e-5
 """Norms along a path are solved to this gap: it chooses a strength, which is then fitted to the model's own."""
 CHUNK = 4e7
 """Numbers held at once by the factors of a path."""
+ROWS = 1 << 16
+"""Rows that are predicted at a time, each with its own task's coefficients beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +154,11 @@ def predict_rows(X: Any, codes: NDArray[np.intp] | None, coef: Array, intercept:
         return np.asarray(X @ coef.T + intercept)
     if sparse.issparse(X):
         return sparse_row_products(X, coef, codes) + intercept[codes]
-    return np.einsum("nd,nd->n", X, coef[codes]) + intercept[codes]
+    out = np.empty(len(codes))
+    for a in range(0, len(codes), ROWS):
+        own = codes[a : a + ROWS]
+        out[a : a + ROWS] = np.einsum("nd,nd->n", X[a : a + ROWS], coef[own]) + intercept[own]
+    return out
 
 
 __all__ = ["Model", "Path", "open_strengths", "predict_rows", "reach_of", "solve_path"]
