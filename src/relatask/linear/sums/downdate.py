@@ -17,6 +17,10 @@ INDEFINITE = 1e-9
 """A negative eigenvalue above this share of what was there before is no rounding: those rows were never added."""
 
 
+FLAT = 1e-12
+"""A standard deviation below this share of the mean is rounding."""
+
+
 def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -> Statistics:
     """The statistics of the rows of `whole` that are not in `part`, for the same tasks in the same order.
 
@@ -94,20 +98,31 @@ def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -
 def lost_digits(rest: Statistics, part: Statistics) -> Array:
     """(t,) the factor by which rounding grows when `part` is taken out and `rest` is left: condition x removed / kept.
 
-    The condition number is that of the columns scaled to one length, over the directions that are seen at all; 0 where
-    nothing was removed or nothing is left.
+    The condition number is that of the columns scaled to one length, over the directions that are seen at all; removed
+    and kept are sums of weights, or of squares of a column or of the labels where that is worse. 0 where nothing was
+    removed or nothing is left.
     """
     found = np.zeros(rest.n_tasks)
     grams = grams_of(rest.forms)
+    removed = part.forms.diagonal()
+    share = np.divide(
+        rest.weight * part.weight, rest.weight + part.weight, out=np.zeros(rest.n_tasks), where=part.weight > 0
+    )
+    removed = removed + share[:, None] * np.square(part.mean_x - rest.mean_x)
+    labels = part.yy + share * np.square(part.mean_y - rest.mean_y)
     for k in np.flatnonzero((part.count > 0) & (rest.count > 1)).tolist():
         root = np.sqrt(np.maximum(np.diagonal(grams[k]), 0.0))
-        seen = root > 0
+        # A column that is constant within the task, or that it lacks, has no digits to lose.
+        seen = root > FLAT * np.sqrt(rest.weight[k]) * np.abs(rest.mean_x[k])
+        seen &= True if rest.absent is None else ~rest.absent[k]
         if not seen.any():
             continue
         values = np.linalg.eigvalsh(grams[k][np.ix_(seen, seen)] / np.multiply.outer(root[seen], root[seen]))
         rank = min(int(seen.sum()), int(rest.count[k]) - 1)
         smallest = max(float(values[-rank]), np.finfo(np.float64).eps)
-        found[k] = values[-1] / smallest * part.weight[k] / rest.weight[k]
+        ratio = max(part.weight[k] / rest.weight[k], float((removed[k][seen] / np.square(root[seen])).max()))
+        ratio = max(ratio, float(labels[k] / rest.yy[k])) if rest.yy[k] > 0 else ratio
+        found[k] = values[-1] / smallest * ratio
     return found
 
 
@@ -128,7 +143,7 @@ def _definite(before: Array, left: Array, label: object) -> tuple[Array, Array, 
             f"that were added, with their labels and weights."
         )
     if values[0] < 0:
-        left = (vectors * np.maximum(values, 0.0)) @ vectors.T * np.multiply.outer(unit, unit)
+        left = (vectors * np.maximum(values, 0.0)) @ vectors.T * np.multiply.outer(size, size)
     return left[:-1, :-1], left[:-1, -1], float(left[-1, -1])
 
 
