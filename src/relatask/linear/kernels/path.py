@@ -129,7 +129,7 @@ class LabelSpectrum:
     Attributes
     ----------
     values : (m,) >= 0.
-    basis : (N, m).
+    basis : (N, m), without the directions of free intercepts.
     target : (N,) scaled labels, centred where intercepts are free.
     unit : (N,) of norm 1 within each task where intercepts are free, else 0.
     rows : of each label, which of the data's rows it belongs to.
@@ -156,8 +156,9 @@ class LabelSpectrum:
             residual += (self.target - self.basis @ coordinates)[:, None]
         count = np.bincount(self.rows)
         if count.max(initial=0) <= 1:
-            rest = 0.0 if self._whole else np.maximum(1 - np.square(self.basis).sum(1), 0.0)[:, None]
-            left = np.square(self.basis) @ share + rest - np.square(self.unit)[:, None]
+            left = np.square(self.basis) @ share
+            if not self._whole:
+                left += np.maximum(1 - np.square(self.basis).sum(1) - np.square(self.unit), 0.0)[:, None]
             fixed = left <= CERTAIN
             return residual / np.where(fixed, 1.0, left), fixed
         return self._rows_left_out(residual, share, count)
@@ -170,10 +171,11 @@ class LabelSpectrum:
         for q in np.unique(size).tolist():
             places = order[size == q].reshape(-1, q)
             basis = self.basis[places]
-            rest = 0.0 if self._whole else np.eye(q) - basis @ basis.transpose(0, 2, 1)
-            own = np.eye(q) * np.square(self.unit[places])[:, :, None]
+            rest = 0.0
+            if not self._whole:
+                rest = np.eye(q) * (1 - np.square(self.unit[places]))[:, :, None] - basis @ basis.transpose(0, 2, 1)
             for s in range(residual.shape[1]):
-                block = (basis * share[:, s]) @ basis.transpose(0, 2, 1) + rest - own
+                block = (basis * share[:, s]) @ basis.transpose(0, 2, 1) + rest
                 values, vectors = np.linalg.eigh(block)
                 stuck = values <= CERTAIN
                 turned = np.einsum("rqa,rq->ra", vectors, residual[places, s]) / np.where(stuck, 1.0, values)

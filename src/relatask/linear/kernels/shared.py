@@ -105,11 +105,12 @@ class Shared:
         own, turn = self.task_spectrum
         # Directions whose eigenvalues vanish beside every strength are as good as zero: one term for all of them.
         some = values * own[-1] > 1e-16 * strengths.min()
+        basis = basis - np.multiply.outer(self.unit, self.unit @ basis)
+        outside = np.square(basis[:, ~some]).sum(1)
         values, basis = values[some], basis[:, some]
         coordinates = self.coordinates[some]
         aside = self.target @ turn - basis @ coordinates
         squares = np.square(basis)
-        outside = np.maximum(1 - squares.sum(1), 0.0) - np.square(self.unit)
         distinct, which = np.unique(np.round(own / max(own[-1], 1e-300), 14), return_inverse=True)
         distinct = distinct * own[-1]
         n, t = self.labels.shape

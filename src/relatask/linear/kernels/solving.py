@@ -182,7 +182,7 @@ def _dense_path(system: System, criterion: str) -> Answer:
     entries = products.entries
     values, basis = linalg.eigh(Scaled(products).dense(), driver="evd", overwrite_a=True, check_finite=False)
     check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows", system.kernel.tolerance)
-    values = np.maximum(values, 0.0)
+    values, basis = np.maximum(values, 0.0), entries.centred(basis)
     path = _label_path(LabelSpectrum(values, basis, entries.target, entries.unit, entries.row), system, criterion)
     strength = float(path.strengths[path.best])
     inner = entries.centred(basis @ ((basis.T @ entries.target) / (values + strength)))
