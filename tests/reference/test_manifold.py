@@ -15,6 +15,9 @@ from scipy import optimize, sparse
 from tests.effort import examples
 
 from linear_oracle import INTERCEPTS, WEIGHTINGS, Case, System, case, center_and_scale, precision, system
+from relatask.cli.build import check_relation_options
+from relatask.cli.catalogue import methods
+from relatask.cli.config import RelationConfig
 from relatask.linear import MultiTaskClassifier, MultiTaskRegressor
 from relatask.linear.sums import passes
 from relatask.notices import InputError, RelataskWarning
@@ -428,6 +431,15 @@ def test_rows_that_cannot_be_used_are_refused() -> None:
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         Manifold(rows(12, 3), **settings)
+
+
+def test_a_configuration_that_names_it_is_told_to_use_python(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match=r"Manifold is not for configurations.*Use it from Python"):
+        check_relation_options(RelationConfig(name="Manifold"), "model.relation")
+    assert methods("Manifold", as_json=False) == 0
+    told = capsys.readouterr().out
+    assert "direct, exact" in told
+    assert "Not for configurations" in told
 
 
 def test_other_features_than_those_of_x_are_refused() -> None:

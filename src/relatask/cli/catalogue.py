@@ -48,6 +48,7 @@ def _list(as_json: bool) -> int:
 
 def _one(name: str, as_json: bool) -> int:
     from relatask.measure import METRICS, WORDS
+    from relatask.relations import FeatureQuadratic
     from relatask.study import BASELINES
 
     if name in BASELINES or name in METRICS:
@@ -68,6 +69,10 @@ def _one(name: str, as_json: bool) -> int:
     show.say(f"  source  {facts['source']}")
     show.say("")
     show.say(facts["description"])
+    if issubclass(kind, FeatureQuadratic):
+        show.say("")
+        show.say(f"Not for configurations: its rows are features made ready. From Python: relatask.relations.{name}.")
+        return 0
     options = ", ".join(f"{key}: ..." for key, must in options_of(kind).items() if must)
     show.say("")
     show.say(f"In a configuration: relation: {{name: {name}, strength: auto{', ' + options if options else ''}}}")
