@@ -55,6 +55,11 @@ def known_codes(tasks: Any, n: int, known: NDArray) -> NDArray[np.intp]:
         Naming the labels that fit has not seen.
     """
     names, codes = encode_tasks(tasks, n)
+    numbers = names.dtype.kind in "iu" and known.dtype.kind in "iu"
+    if (numbers or names.dtype.kind == known.dtype.kind == "U") and len(known) and (known[1:] > known[:-1]).all():
+        found = np.minimum(np.searchsorted(known, names), len(known) - 1)
+        if (known[found] == names).all():
+            return np.asarray(found[codes], dtype=np.intp)
     place = {label: k for k, label in enumerate(known.tolist())}
     unknown = [label for label in names.tolist() if label not in place]
     if unknown:

@@ -73,16 +73,14 @@ class Growing:
         return Statistics(count, weight, mean_x, mean_y, forms, cross, yy, center, spread, float(weight.sum()))
 
     def _hold(self, n: int) -> None:
-        """Make room for n tasks: twice as much as before, which costs memory only where it is written."""
+        """Make room for n tasks, a quarter more than before: large arrays grow in place, without being copied."""
         self.n_tasks = max(self.n_tasks, n)
         if n <= len(self.count):
             return
-        size = max(n, 2 * len(self.count), 64)
-        for name in ("count", "weight", "mean_y", "yy", "mean_x", "cross", "grams"):
-            old = getattr(self, name)
-            new = np.zeros((size, *old.shape[1:]), dtype=old.dtype)
-            new[: len(old)] = old
-            setattr(self, name, new)
+        size = max(n, len(self.count) + len(self.count) // 4, 64)
+        for held in (self.count, self.weight, self.mean_y, self.yy, self.mean_x, self.cross, self.grams):
+            # What is added is zero. Nothing else refers to these arrays before `statistics` does.
+            held.resize((size, *held.shape[1:]), refcheck=False)
 
 
 @compiled
