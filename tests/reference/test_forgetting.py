@@ -1,0 +1,66 @@
+"""Rows taken out again: what was never added is told, and where digits are lost."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from online_cases import check_equal, rows
+from relatask.linear import MultiTaskRegressor
+from relatask.notices import InputError, RelataskWarning
+from relatask.relations import Ridge
+
+
+def test_forgetting_what_was_never_added() -> None:
+    X, y, tasks = rows()
+    model = MultiTaskRegressor().fit(X, y, tasks)
+    with pytest.raises(InputError, match=r"task 'a' has \d+ labels, and \d+ were to be forgotten"):
+        model.forget(np.vstack([X, X]), np.append(y, y), np.append(tasks, tasks))
+    with pytest.raises(InputError, match=r"task 'a': .* not positive semidefinite"):
+        model.forget(100 * X[tasks == "a"][:3], y[tasks == "a"][:3], ["a"] * 3)
+    with pytest.raises(InputError, match="unknown task 'e'"):
+        model.forget(X[:1], y[:1], ["e"])
+    with pytest.raises(InputError, match="all the rows there are"):
+        model.forget(X, y, tasks)
+    check_equal(model, MultiTaskRegressor().fit(X, y, tasks))
+
+
+def test_tracked_rows_are_told_by_number() -> None:
+    X, y, tasks = rows()
+    y[3] = np.nan
+    model = MultiTaskRegressor(track_rows=True).fit(X[:50], y[:50], tasks[:50]).partial_fit(X[50:], y[50:], tasks[50:])
+    assert len(model._seen.marks) == 99
+    changed = y.copy()
+    changed[[7, 60]] += 1e-9
+    with pytest.raises(InputError, match=r"row 7 \(task '.'\), row 60 \(task '.'\) were never added"):
+        model.forget(X, changed, tasks)
+    with pytest.raises(InputError, match=r"row 1 \(task '.'\) was never added"):
+        model.forget(X[[5, 5]], y[[5, 5]], tasks[[5, 5]])
+    with pytest.raises(InputError, match="was never added"):
+        model.forget(X[[5]], y[[5]], tasks[[5]], sample_weight=[2.0])
+    model.forget(sparse.csr_array(X[[8, 5]]), y[[8, 5]], tasks[[8, 5]])
+    with pytest.raises(InputError, match=r"row 0 .* was never added"):
+        model.forget(X[[5]], y[[5]], tasks[[5]])
+    model.remove_task("a")
+    assert (np.diff(model._seen.ends, prepend=0) == model.n_labels_).all()
+    columns = MultiTaskRegressor(track_rows=True).fit(X, np.column_stack([y, -y]))
+    columns.forget(X[:4], np.column_stack([y, -y])[:4])
+    with pytest.raises(InputError, match=r"row 0 \(task 0\), row 0 \(task 1\) were never added"):
+        columns.forget(X[:1], np.column_stack([y, -y])[:1])
+
+
+def test_lost_digits_are_told() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.normal(size=60)
+    X[:50] *= 1e5
+    model = MultiTaskRegressor(Ridge(0.1)).fit(X, y, ["a"] * 60)
+    with pytest.warns(RelataskWarning, match=r"RT019: what is left of task 'a' .* fit again"):
+        model.forget(X[:50], y[:50], ["a"] * 50)
+    exact = MultiTaskRegressor(Ridge(0.1)).fit(X[:50] / 1e5, y[:50], ["a"] * 50)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exact.forget(X[:10] / 1e5, y[:10], ["a"] * 10)
+    check_equal(exact, MultiTaskRegressor(Ridge(0.1)).fit(X[10:50] / 1e5, y[10:50], ["a"] * 40))
