@@ -23,6 +23,7 @@ from relatask.linear.sums import passes
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
     Chain,
+    FeatureQuadratic,
     HierarchicalPrior,
     LearnedCovariance,
     Manifold,
@@ -34,6 +35,7 @@ from relatask.relations import (
     TraceNorm,
     neighbours,
     parts,
+    registry,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -243,6 +245,23 @@ def test_sparse_rows_are_fitted_like_dense_ones() -> None:
     thin = MultiTaskRegressor(Pairwise(0.1) + Manifold(sparse.csr_array(U), 0.5), tol=1e-9)
     thin.fit(sparse.csr_array(X), y, tasks)
     np.testing.assert_allclose(thin.coef_, dense.coef_, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", ["squared", "huber"])
+@pytest.mark.parametrize("kind", [k for k in registry().values() if not k.alone], ids=lambda kind: kind.__name__)
+def test_it_goes_with_every_relation(kind: type[Relation], loss: str) -> None:
+    data, U = case("groups", 6, t=4, n=12), rows(14, 4, seed=2)
+    relation = (kind.example(4, 4) if issubclass(kind, FeatureQuadratic) else kind.example(4)) + Manifold(U, 0.4)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="RT018", category=RelataskWarning)  # a part that vanishes
+        model = MultiTaskRegressor(relation, loss=loss, standardize=False, weighting="sum").fit(**data.arguments)
+    assert 0 <= model.residual_ <= model.tol
+    assert len(parts(model.relation_)) == 2
+    r = np.einsum("nd,nd->n", data.X, model.coef_[data.tasks]) + model.intercept_[data.tasks] - data.y
+    linear = np.abs(r) > 1.35 if loss == "huber" else np.zeros(len(r), dtype=bool)
+    own = float(np.where(linear, 1.35 * (np.abs(r) - 0.675), 0.5 * r**2).sum())
+    assert model.objective_ == pytest.approx(own + float(model.relation_(model.coef_)), rel=1e-6)
+    assert parts(model.relation_)[1](model.coef_) == pytest.approx(by_hand(U, model.coef_, 10, 0.4), rel=1e-8)
 
 
 def test_one_task_is_laprls() -> None:
