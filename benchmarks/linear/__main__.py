@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.linear import (
     components,
     gaussian,
+    kernels,
     logistic,
     malsar,
     memory,
@@ -33,6 +34,7 @@ ROOMS = {
     "own_x": own_x.report,
     "scale": scale.report,
     "logistic": logistic.report,
+    "kernels": kernels.report,
     "unlabelled": unlabelled.report,
 }
 
