@@ -20,6 +20,7 @@ from relatask.report import (
     Strength,
     TaskRelation,
     TaskSupport,
+    Teaching,
     overall_rows,
 )
 
@@ -78,6 +79,10 @@ def demo_record(t: int = 12, d: int = 14, splits: int = 10, seed: int = 0, names
     others = ("single", "pooled", "pooled_slopes")
     found = tuple(differences(scores, "shared", other, "rmse", ratio=1 / 3) for other in others)
     main = found[0]
+    shares = np.where(np.eye(t, dtype=bool), 3.0 * t, draw.gamma(2.0, size=(t, t)))
+    effects = np.where(
+        np.eye(t, dtype=bool), np.nan, 0.02 * np.corrcoef(coefficients) + 0.002 * draw.normal(size=(t, t))
+    )
     return RunRecord(
         title="Yields of related crops" if t <= len(CROPS) else "Yields of many farms",
         made="2026-03-14 15:09",
@@ -114,6 +119,8 @@ def demo_record(t: int = 12, d: int = 14, splits: int = 10, seed: int = 0, names
         baseline="single",
         coefficients=Coefficients("shared", tasks, inputs, coefficients),
         relation=TaskRelation(tasks, np.corrcoef(coefficients)),
+        transfer=Teaching(tasks, np.round(shares / shares.sum(1, keepdims=True), 5)),
+        removal=Teaching(tasks, np.round(effects, 5)),
         strengths=tuple(
             Strength(method, f"split {i + 1}", "Pairwise" if method == "shared" else "Ridge", value)
             for method, values in kept.items()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_demo import CROPS, demo_record
 
@@ -104,7 +105,14 @@ def test_the_same_record_gives_the_same_bytes(record: RunRecord, page: str) -> N
 def test_every_question_every_task_and_every_finding_is_there(record: RunRecord, page: str) -> None:
     reader = read(page)
     markdown = render_markdown(record)
-    for question in ("Did sharing help?", "Who lost?", "Which tasks pull", "What is shared?", "What did it cost?"):
+    for question in (
+        "Did sharing help?",
+        "Who lost?",
+        "Which tasks pull",
+        "Who taught whom?",
+        "What is shared?",
+        "What did it cost?",
+    ):
         assert question in reader.words
         assert question in markdown
     for paragraph in record.verdict:
@@ -113,9 +121,10 @@ def test_every_question_every_task_and_every_finding_is_there(record: RunRecord,
         assert task in reader.words
     for check in record.checks:
         assert check.remedy in reader.words
-    for table in ("methods", "gains", "verdicts", "pairs", "features", "support", "costs", "checks", "strengths"):
+    for table in ("methods", "gains", "verdicts", "pairs", "teaching", "features", "support", "costs", "checks"):
         assert f"table-{table}" in reader.ids
-    for figure in ("differences", "relation", "shared", "tasks", "support"):
+    assert "table-strengths" in reader.ids
+    for figure in ("differences", "relation", "transfer", "removal", "shared", "tasks", "support"):
         assert f"figure-{figure}" in reader.ids
 
 
@@ -163,6 +172,8 @@ def test_what_is_not_there_is_said() -> None:
         verdict=(),
         coefficients=None,
         relation=None,
+        transfer=None,
+        removal=None,
         strengths=(),
         costs=(),
         checks=(),
@@ -172,6 +183,7 @@ def test_what_is_not_there_is_said() -> None:
     for said in (
         "Nothing was compared: this run has no baseline.",
         "This run holds no relation between tasks.",
+        "This run does not say who taught whom: it takes some tasks, not too many, and a closed form.",
         "This run holds no coefficients.",
         "Nothing: every check passed.",
         "No times were kept.",
@@ -196,9 +208,11 @@ addEventListener("load", () => {
   const filter = document.getElementById("filter");
   filter.value = "WHEAT"; filter.dispatchEvent(new Event("input"));
   say("shown", document.querySelectorAll("#table-verdicts tbody tr:not([hidden])").length);
-  const heat = document.querySelector("#figure-relation"), box = heat.getBoundingClientRect();
-  heat.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width / 2, clientY: box.top + 100 }));
-  say("cell", heat.closest("figure").querySelector(".readout").textContent);
+  for (const name of ["relation", "removal"]) {
+    const heat = document.querySelector(`#figure-${name}`), box = heat.getBoundingClientRect();
+    heat.dispatchEvent(new PointerEvent("pointermove", { clientX: box.left + box.width / 2, clientY: box.top + 200 }));
+    say(name === "relation" ? "cell" : "taught", heat.closest("figure").querySelector(".readout").textContent);
+  }
 });
 </script>
 </body>"""
@@ -232,9 +246,10 @@ def test_it_lives_in_a_browser(tmp_path: Path, record: RunRecord, page: str) -> 
     assert found["sorted"] == ordered[-1].task
     assert found["sort"] == "descending"
     assert int(found["lit"]) >= 6  # two table rows, and its marks in four figures
-    assert int(found["beams"]) == 3
+    assert int(found["beams"]) == 7  # a row and a column of three maps of tasks, a row of the coefficients
     assert int(found["shown"]) == 2
-    assert re.search(r" × .+: −?\d", found["cell"]), found["cell"]
+    for cell in ("cell", "taught"):
+        assert re.search(r" × .+: −?\d", found[cell]), found[cell]
 
 
 def test_images_in_figures_are_small_png(page: str) -> None:
@@ -262,3 +277,34 @@ def test_a_negative_share_is_explained_and_what_a_method_is_stands_below_on_phon
     about = page.partition('<dl class="about">')[2].partition("</dl>")[0]
     assert about.count("<dt>") == 4
     assert "<dt>shared</dt><dd>A model per task" in about
+
+
+def test_who_taught_whom_is_said_in_words_and_numbers(record: RunRecord, page: str) -> None:
+    words, markdown = read(page).words, render_markdown(record)
+    assert record.transfer is not None
+    assert record.removal is not None
+    own = [row[k] for k, row in enumerate(record.transfer.values)]
+    said = f"Tasks make {100 * min(own):.0f}% to {100 * max(own):.0f}% of their own fitted values"
+    effects = [(value, i, j) for i, row in enumerate(record.removal.values) for j, value in enumerate(row) if i != j]
+    best = max(effects)
+    table = page[page.index('id="table-teaching"') :].partition("</table>")[0]
+    helped = f"{record.tasks[best[2]]} (+{100 * best[0]:.2f}"
+    for text in (words, markdown):
+        assert said in text
+        assert "A share says who is heard, not whether it helps." in text
+    assert helped.split(" (")[1] in table
+    one = replace(record, removal=None)
+    assert "figure-transfer" in render_html(one)
+    assert "figure-removal" not in render_html(one)
+    assert "Helped most by" not in render_markdown(one)
+
+
+def test_one_outlying_pair_does_not_wash_out_a_large_map() -> None:
+    """Beyond 32 tasks the full colour is that of the strongest 0.5% of pairs."""
+    from relatask.report.figures.teaching import full_colour
+
+    values = np.full((40, 40), 0.01)
+    values[3, 4] = 9.0
+    assert full_colour(values) == 0.01
+    assert full_colour(values[:12, :12]) == 9.0
+    assert full_colour(np.full((3, 3), np.nan)) == 1.0

@@ -22,6 +22,7 @@ from relatask.report import (
     Strength,
     TaskRelation,
     TaskSupport,
+    Teaching,
     overall_rows,
 )
 from relatask.report.parts import grid
@@ -44,6 +45,7 @@ def make_record(
     checks: tuple[Any, ...],
     model: Any = None,
     scale: Any = None,
+    taught: tuple[Teaching | None, Teaching | None] = (None, None),
 ) -> RunRecord:
     """Return the record of a run.
 
@@ -67,6 +69,8 @@ def make_record(
         The main method fitted on all rows, on encoded inputs.
     scale : (d,) array, optional
         Of these inputs.
+    taught : pair of Teaching or None
+        Who taught whom: shares of fitted values, and what removing a task does.
     """
     config = loaded.config
     others = [name for name in study.methods if name != main]
@@ -106,6 +110,8 @@ def make_record(
         splits=describe_splits(config, problem),
         configuration=loaded.text(),
         environment=environment,
+        transfer=taught[0],
+        removal=taught[1],
     )
 
 

@@ -146,6 +146,7 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
     from relatask.cli.audit import alone, undetermined
     from relatask.cli.record import make_record
     from relatask.cli.rerender import write_report
+    from relatask.cli.teaching import taught
     from relatask.study.baselines import build_baselines
 
     folder = loaded.folder
@@ -180,6 +181,7 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
         environment=environment(),
         model=model,
         scale=getattr(model, "scale_", None) if hasattr(model, "scale_") else X.std(0),
+        taught=taught(model, problem, X),
     )
     record.save(folder / "record.json")
     write_report(folder, record)

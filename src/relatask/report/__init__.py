@@ -17,6 +17,7 @@ from relatask.report.parts import (
     Strength,
     TaskRelation,
     TaskSupport,
+    Teaching,
 )
 from relatask.report.record import RunRecord
 
@@ -30,6 +31,7 @@ __all__ = [
     "Strength",
     "TaskRelation",
     "TaskSupport",
+    "Teaching",
     "overall_rows",
     "render_html",
     "render_markdown",

@@ -7,6 +7,7 @@ import numpy as np
 from relatask.measure.scores import ALL
 from relatask.report.figures.coefficients import largest, values_of
 from relatask.report.figures.relation import matrix
+from relatask.report.figures.teaching import values_of_teaching
 from relatask.report.parts import Coefficients, TaskRelation
 from relatask.report.record import RunRecord
 from relatask.report.tables import Cell, Column, Row, Table, columns_to_rows, numbers, text
@@ -43,6 +44,46 @@ def pairs_table(relation: TaskRelation) -> Table | None:
             ]
         ),
     )
+
+
+def teaching_table(record: RunRecord) -> Table | None:
+    """Per task: its own share, whom it hears most, who helps and who misleads it most, and what all lose without it."""
+    transfer, removal = record.transfer, record.removal
+    found = transfer or removal
+    if found is None or len(found.tasks) < 2:
+        return None
+    tasks, t = found.tasks, len(found.tasks)
+    heads, columns = [Column("Task", "text")], [[text(task) for task in tasks]]
+    if transfer is not None:
+        shares = values_of_teaching(transfer)
+        heads += [Column("From its own (%)"), Column("Heard most", "text")]
+        columns += [numbers(np.diagonal(shares).tolist(), scale=100), _best(shares, tasks, False)]
+    if removal is not None:
+        effects = values_of_teaching(removal)
+        heads += [Column("Helped most by", "text"), Column("Misled most by", "text")]
+        columns += [_best(effects, tasks, True), _best(-effects, tasks, True, flip=-1.0)]
+        known = np.isfinite(effects)
+        mean = np.where(known, effects, 0.0).sum(0) / np.maximum(known.sum(0), 1)
+        heads.append(Column("Its worth to the others (%)", note="mean rise of the others' errors without its labels"))
+        columns.append(numbers(mean.tolist(), sign=True, scale=100))
+    return Table(
+        "teaching",
+        f"Of each of {count(t, 'task')}: whose labels it hears, and whose removal would change its error most, in %.",
+        tuple(heads),
+        columns_to_rows(columns, tasks),
+    )
+
+
+def _best(values: np.ndarray, tasks: tuple[str, ...], sign: bool, flip: float = 1.0) -> list[Cell]:
+    """The largest entry of every row but the diagonal's, with its column's name; a dash where none is above zero."""
+    between = np.where(np.eye(len(values), dtype=bool) | ~np.isfinite(values), -np.inf, values)
+    best = between.argmax(1)
+    top = between[np.arange(len(values)), best]
+    digits = places((100 * top[top > 0]).tolist())
+    return [
+        Cell(f"{tasks[j]} ({number(100 * flip * size, digits, sign=sign)})", float(size)) if size > 0 else Cell(ABSENT)
+        for j, size in zip(best.tolist(), top.tolist(), strict=True)
+    ]
 
 
 def features_table(coefficients: Coefficients) -> Table:

@@ -10,6 +10,7 @@ from relatask.report.figures.coefficients import SINGLY, largest, shared_figure,
 from relatask.report.figures.differences import NAMED, differences_figure
 from relatask.report.figures.relation import clustering, matrix, relation_figure
 from relatask.report.figures.support import support_figure
+from relatask.report.figures.teaching import MANY, teaching_figure
 from relatask.report.record import RunRecord
 from relatask.report.results import titled
 from relatask.report.words import count, metric_scale, number
@@ -20,13 +21,23 @@ CROWD = 150
 END = 20
 """How many tasks an end has."""
 
+SHARES = (
+    "Shares of a task's fitted values (row) that another's labels make (column), in percent; the diagonal, what comes "
+    "from its own, is left clear."
+)
+EFFECTS = (
+    "By how many percent the leave-one-out error of the task in the row rises when the labels of the task in the "
+    "column are removed. Blue: the column helps the row. Orange: it misleads it."
+)
+
 
 def figures_and_captions(record: RunRecord) -> tuple[Drawn, Drawn]:
     """SVG elements and captions by name; a figure whose data the record lacks is the empty string."""
-    figures: Drawn = dict.fromkeys(("differences", "relation", "shared", "tasks", "support"), "")
+    names = ("differences", "relation", "transfer", "removal", "shared", "tasks", "support")
+    figures: Drawn = dict.fromkeys(names, "")
     captions: Drawn = {}
     index = {task: i for i, task in enumerate(record.tasks)}
-    for draw in (_differences, _relation, _coefficients, _support):
+    for draw in (_differences, _relation, _teaching, _coefficients, _support):
         draw(record, index, figures, captions)
     return figures, captions
 
@@ -72,6 +83,23 @@ def _relation(record: RunRecord, index: dict[str, int], figures: Drawn, captions
         f"{number(high)}, with a median of {number(middle)}."
     )
     figures["relation"] = relation_figure(record.relation, index, label=f"Heat map: {captions['relation']}")
+
+
+def _teaching(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
+    alike = record.relation
+    for name, found in (("transfer", record.transfer), ("removal", record.removal)):
+        if found is None or not 1 < len(found.tasks) <= CROWD:
+            continue  # of a crowd the table says it
+        order = list(range(len(found.tasks)))
+        if alike is not None and set(alike.tasks) == set(found.tasks):
+            order = [found.tasks.index(alike.tasks[k]) for k in clustering(alike)[0]]
+        said = SHARES if name == "transfer" else EFFECTS
+        if len(found.tasks) > MANY:
+            said += " The strongest 0.5% of the pairs have the full colour alike."
+        captions[name] = said + (" Tasks stand in the order of the relation above." if alike is not None else "")
+        figures[name] = teaching_figure(
+            found, order, index, name=name, label=f"Heat map: {captions[name]}", signed=name == "removal"
+        )
 
 
 def _coefficients(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:

@@ -11,6 +11,7 @@ from relatask.report.background import (
     pairs_table,
     strengths_table,
     support_table,
+    teaching_table,
 )
 from relatask.report.prose import (
     QUESTIONS,
@@ -21,6 +22,7 @@ from relatask.report.prose import (
     how_made,
     lost_words,
     shared_words,
+    taught_words,
 )
 from relatask.report.record import RunRecord
 from relatask.report.results import gains_table, in_words, methods_table, verdict_table
@@ -57,6 +59,9 @@ def render_markdown(record: RunRecord) -> str:
         "relation": [plain(f"{relation.title}. {relation.meaning}{given}"), _table(pairs_table(relation))]
         if relation
         else ["This run holds no relation between tasks."],
+        "taught": [*map(plain, taught_words(record)), _table(teaching_table(record))]
+        if record.transfer or record.removal
+        else ["This run does not say who taught whom: it takes some tasks, not too many, and a closed form."],
         "shared": [plain(shared_words(record)), _table(features_table(coefficients))]
         if coefficients
         else ["This run holds no coefficients."],

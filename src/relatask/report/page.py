@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,21 @@ from relatask.report.background import (
     pairs_table,
     strengths_table,
     support_table,
+    teaching_table,
 )
 from relatask.report.codec import encode
 from relatask.report.drawings import CROWD, figures_and_captions
-from relatask.report.prose import QUESTIONS, data_facts, definitions, headline, how_made, lost_words, shared_words
+from relatask.report.figures.relation import NAMED
+from relatask.report.prose import (
+    QUESTIONS,
+    data_facts,
+    definitions,
+    headline,
+    how_made,
+    lost_words,
+    shared_words,
+    taught_words,
+)
 from relatask.report.record import RunRecord
 from relatask.report.results import gains_table, in_words, methods_table, tally, verdict_table
 from relatask.report.words import SYMBOLS, TONES
@@ -70,6 +82,8 @@ def render_html(record: RunRecord) -> str:
         verdicts=verdict_table(record, found) if found else None,
         lost=lost_words(found) if found else "",
         pairs=pairs_table(record.relation) if record.relation else None,
+        taught=taught_words(record),
+        teaching=teaching_table(record),
         shared=shared_words(record),
         features=features_table(record.coefficients) if record.coefficients else None,
         data=data_facts(record),
@@ -83,9 +97,15 @@ def render_html(record: RunRecord) -> str:
         captions=captions,
         css=(TEMPLATES / "style.css").read_text(encoding="utf-8").strip(),
         script=(TEMPLATES / "page.js").read_text(encoding="utf-8").strip(),
-        # With a crowd of tasks the page leaves the numbers to its tables, and to record.json beside it.
-        embedded=embed({"tasks": record.tasks, "record": record if len(record.tasks) <= CROWD else None}),
+        embedded=embed({"tasks": record.tasks, "record": _read_out(record)}),
     )
+
+
+def _read_out(record: RunRecord) -> RunRecord | None:
+    """What the page can read cells of: the more tasks, the more is left to its tables, and to record.json beside it."""
+    if len(record.tasks) > CROWD:
+        return None
+    return record if len(record.tasks) <= NAMED else replace(record, transfer=None, removal=None)
 
 
 def embed(value: Any) -> str:

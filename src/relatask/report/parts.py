@@ -179,6 +179,29 @@ class TaskRelation:
 
 
 @dataclass(frozen=True)
+class Teaching:
+    """What every task learns from every other: rows learn, columns teach.
+
+    Parameters
+    ----------
+    tasks : sequence of str
+        Of length t.
+    values : array-like (t, t)
+        Shares of a task's fitted values that each task's labels make, or by what share a task's leave-one-out error
+        rises when another's labels are removed (absent on the diagonal).
+    how : str
+        How the numbers were found, for example ``"exact"`` or ``"one Newton step"``.
+    """
+
+    tasks: tuple[str, ...]
+    values: tuple[Row, ...]
+    how: str = "exact"
+
+    def __post_init__(self) -> None:
+        _freeze(self, tasks=words(self.tasks), values=grid(self.values))
+
+
+@dataclass(frozen=True)
 class Strength:
     """The strength that a method chose in one split; `part` names the relation, or the task if each has its own."""
 

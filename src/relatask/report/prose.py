@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from relatask.measure.differences import Differences
 from relatask.report.figures.coefficients import FEATURES
+from relatask.report.figures.teaching import own_and_largest, values_of_teaching
 from relatask.report.record import RunRecord
 from relatask.report.words import METRICS, count, metric_title
 
@@ -11,6 +14,7 @@ QUESTIONS = {
     "help": "Did sharing help?",
     "lost": "Who lost?",
     "relation": "Which tasks pull together or apart?",
+    "taught": "Who taught whom?",
     "shared": "What is shared?",
     "data": "What data was there?",
     "cost": "What did it cost?",
@@ -52,6 +56,32 @@ def lost_words(found: Differences) -> str:
     more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
     verb, own = ("is", "its") if len(lost) == 1 else ("are", "their")
     return f"{count(len(lost), 'task')} {verb} worse with sharing than on {own} own, beyond noise: {names}{more}."
+
+
+def taught_words(record: RunRecord) -> list[str]:
+    """What the two matrices of teaching say and do not say, in words."""
+    told = []
+    if record.transfer is not None:
+        own, largest = own_and_largest(record.transfer)
+        told.append(
+            "Whose labels make whose fitted values: with H the map from labels to fitted values, the share of task i "
+            "that comes from task j is the squared size of H's block (i, j) over that of the whole row i. Tasks make "
+            f"{100 * min(own):.0f}% to {100 * max(own):.0f}% of their own fitted values so counted; the largest share "
+            f"from another is {100 * largest:.2g}%. Squares count a pull spread over many labels for little: many "
+            "small shares can matter together. A share says who is heard, not whether it helps."
+        )
+    if record.removal is not None:
+        found = values_of_teaching(record.removal)
+        near = "exactly" if record.removal.how == "exact" else f"by {record.removal.how}"
+        known = found[np.isfinite(found)]
+        told.append(
+            "What would be lost without a task: by how much the leave-one-out error of task i changes when the labels "
+            f"of task j are removed, {near}, the strength and everything else kept. It rises in "
+            f"{100 * float((known > 0).mean()):.0f}% of the pairs, most by {100 * float(known.max()):.2g}%, and falls "
+            f"most by {100 * max(0.0, -float(known.min())):.2g}%. These are estimates from the training rows, without "
+            "intervals: of many pairs some look helpful by chance."
+        )
+    return told
 
 
 def shared_words(record: RunRecord) -> str:

@@ -22,6 +22,7 @@ from relatask.report.parts import (
     Strength,
     TaskRelation,
     TaskSupport,
+    Teaching,
 )
 
 FORMAT = "relatask.record"
@@ -67,6 +68,8 @@ class RunRecord:
         Versions and machine.
     kind : str
         Of the tasks: ``"regression"``, ``"binary"``, ``"count"``, or ``"mixed"``.
+    transfer, removal : Teaching or None
+        Whose labels make whose fitted values; what removing a task's labels does to the others' errors.
 
     Raises
     ------
@@ -101,6 +104,8 @@ class RunRecord:
     configuration: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     kind: str = "regression"
+    transfer: Teaching | None = None
+    removal: Teaching | None = None
 
     def __post_init__(self) -> None:
         mains = [method.name for method in self.methods if method.role == "main"]
@@ -128,7 +133,8 @@ class RunRecord:
         named = [row.task for row in self.support]
         named += [row.task for found in self.differences for row in found.tasks]
         named += list(self.coefficients.tasks if self.coefficients else ())
-        named += list(self.relation.tasks if self.relation else ())
+        for matrix in (self.relation, self.transfer, self.removal):
+            named += list(matrix.tasks if matrix else ())
         return tuple(dict.fromkeys(named))
 
     def titled(self, method: str) -> str:

@@ -60,7 +60,7 @@
       if (chosen === null || row < 0) continue;
       const h = heat.h / heat.rows.length;
       beam(heat.svg, heat.x, heat.y + row * h, heat.w, h);
-      if (heat.of !== "relation") continue;
+      if (heat.of === "coefficients") continue;
       const w = heat.w / heat.columns.length;
       beam(heat.svg, heat.x + row * w, heat.y, w, heat.h);
     }
@@ -109,8 +109,8 @@
       const found = cell(event);
       if (!found) return void (output.textContent = hint);
       const row = page.tasks[found[0]];
-      const column = heat.of === "relation" ? page.tasks[found[1]] : source.features[found[1]];
-      const entry = source.values[place.get(row)][heat.of === "relation" ? place.get(column) : found[1]];
+      const column = source.features ? source.features[found[1]] : page.tasks[found[1]];
+      const entry = source.values[place.get(row)][source.features ? found[1] : place.get(column)];
       const words = entry === null ? "no number" : String(Number(entry.toPrecision(3))).replace("-", "−");
       output.textContent = `${row} × ${column}: ${words}`;
     });
