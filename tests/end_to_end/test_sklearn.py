@@ -16,7 +16,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from relatask.linear import MultiTaskClassifier, MultiTaskRegressor, PooledRegressor
+from relatask.linear import (
+    MultiTaskClassifier,
+    MultiTaskClassifierCV,
+    MultiTaskRegressor,
+    MultiTaskRegressorCV,
+    PooledRegressor,
+)
 from relatask.relations import Chain, Pairwise, Ridge, SharedSparsity, Sparse, TraceNorm
 
 MODELS = [
@@ -36,6 +42,9 @@ MODELS = [
     MultiTaskClassifier(Ridge(0.1), tol=1e-8),
     MultiTaskClassifier(TraceNorm(0.05), tol=1e-11),
     MultiTaskClassifier(Pairwise(0.1) + Ridge(0.1), tol=1e-8),
+    MultiTaskRegressorCV(),
+    MultiTaskRegressorCV(TraceNorm(), strengths=[0.01, 0.1, 1.0], cv=3, rule="one_se"),
+    MultiTaskClassifierCV(Ridge(), strengths=[0.1, 1.0], cv=3, tol=1e-8),
 ]
 
 

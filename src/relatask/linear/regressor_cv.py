@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from relatask.linear.base import LinearMultiTask
+from relatask.linear.choosing.batches import learned_with_choice
+from relatask.linear.choosing.grid import open_names
 from relatask.linear.choosing.roads import AUTOMATIC, facts, regression
 from relatask.linear.choosing.settings import Settings
 from relatask.linear.estimators import MultiTaskRegressor
 from relatask.linear.losses import AnyLoss
 from relatask.linear.multitask import chosen_relation
 from relatask.linear.sums.forms import Array
-from relatask.relations import Relation
+from relatask.relations import Relation, strengths, with_parameters
 
 PLAIN = (
     *("weighting", "intercept", "standardize", "solver", "tol", "max_iter", "task_column", "warm_start"),
-    *("scale_targets", "task_weight", "missing_features", "loss"),
+    *("scale_targets", "task_weight", "missing_features", "loss", "track_rows"),
 )
 """Parameters of the model that is fitted in the end."""
 
@@ -53,7 +55,7 @@ class MultiTaskRegressorCV(LinearMultiTask):
         With a `Graph` in the relation: whether every given edge has a weight of its own to choose, by "reml".
     weighting, intercept, standardize, solver, tol, max_iter, task_column, warm_start
         As in `MultiTaskRegressor`.
-    scale_targets, task_weight, missing_features, loss
+    scale_targets, task_weight, missing_features, loss, track_rows
         As in `MultiTaskRegressor`.
 
     Attributes
@@ -133,6 +135,7 @@ class MultiTaskRegressorCV(LinearMultiTask):
         task_weight: Mapping[Any, float] | ArrayLike | None = None,
         missing_features: str = "error",
         loss: str | AnyLoss = "squared",
+        track_rows: bool = False,
     ) -> None:
         self.relation = relation
         self.strengths = strengths
@@ -152,6 +155,7 @@ class MultiTaskRegressorCV(LinearMultiTask):
         self.task_weight = task_weight
         self.missing_features = missing_features
         self.loss = loss
+        self.track_rows = track_rows
 
     def fit(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Choose the strengths, then fit all tasks together on all rows.
@@ -169,6 +173,27 @@ class MultiTaskRegressorCV(LinearMultiTask):
         """
         self._check_parameters()
         return self._stored(self._fitted(X, y, tasks, sample_weight, groups))
+
+    def fit_batches(self, batches: Iterable[Any], *, progress: Callable[[int], object] | None = None) -> Self:
+        """Choose the strengths by "gcv" or "reml", or by five folds (``cv=None``), from sums of rows in batches.
+
+        Parameters
+        ----------
+        batches, progress
+            As in `MultiTaskRegressor`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            As in `MultiTaskRegressor`; for a criterion that needs rows.
+        """
+        self._check_parameters()
+        found = learned_with_choice(self._plain, self._asked(), self._settings, batches, progress)
+        return self._stored(found | facts(found["path_"]))
 
     def predict(self, X: Any, tasks: Any = None) -> Any:
         """Predict each row for its own task, or for every task.
@@ -199,7 +224,7 @@ class MultiTaskRegressorCV(LinearMultiTask):
     def _fitted(self, X: Any, y: Any, tasks: Any, sample_weight: Any, groups: Any = None) -> dict[str, Any]:
         """Everything that fit learns, by attribute name."""
         params = {name: getattr(self, name) for name in PLAIN}
-        relation, path = regression(params, self._relation(), self._settings, X, y, tasks, sample_weight, groups)
+        relation, path = regression(params, self._asked(), self._settings, X, y, tasks, sample_weight, groups)
         plain = self._plain(relation)
         plain._end = getattr(self, "_end", None)
         return plain._fitted(X, y, tasks, sample_weight) | facts(path)
@@ -210,8 +235,16 @@ class MultiTaskRegressorCV(LinearMultiTask):
             setattr(plain, name, getattr(self, name))
         return plain
 
-    def _relation(self) -> Relation:
+    def _asked(self) -> Relation:
         return AUTOMATIC if self.relation is None else chosen_relation(self.relation)
+
+    def _relation(self) -> Relation:
+        """For rows that come later: strengths stay as they were chosen, and so do weights of edges."""
+        if self.pairs and hasattr(self, "relation_"):
+            return self.relation_
+        asked = self._asked()
+        names = open_names(asked, self.strengths) if strengths(asked) else ()
+        return with_parameters(asked, **dict.fromkeys(names, "auto")) if names else asked
 
     @property
     def _pooled(self) -> bool:
@@ -223,5 +256,5 @@ class MultiTaskRegressorCV(LinearMultiTask):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        self._plain(self._relation())._check_parameters()
+        self._plain(self._asked())._check_parameters()
         self._settings.check()

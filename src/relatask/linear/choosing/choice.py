@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.choosing.errors import Errors, chosen_place
-from relatask.linear.choosing.folds import FOLDS, FoldErrors, held_out_errors, sides_of
+from relatask.linear.choosing.folds import FOLDS, FoldErrors, held_out_errors, reach_under, sides_of
 from relatask.linear.choosing.grid import Grid, Reach, grid, open_names
 from relatask.linear.choosing.leaving_out import Prepared, generalised, leave_one_out, prepared
 from relatask.linear.choosing.pairs import edges_weighed
@@ -85,31 +85,55 @@ def chosen(road: Road, relation: Relation, settings: Settings) -> tuple[Relation
     if criterion is not None:
         check_closed(criterion, relation, road.model is not None)
     names = open_names(relation, settings.strengths)
-    if criterion == "reml":
-        assert road.stats is not None
-        assert road.model is not None
-        search = edges_weighed if settings.pairs else maximised
-        return search(road.stats, relation, names, road.model)
+    if criterion in ("gcv", "reml") and road.stats is not None and road.model is not None:
+        return by_sums(road.stats, relation, names, road.model, settings)
     tried = grid(relation, names, road.reach, settings.strengths)
-    closed = criterion in ("loo", "gcv") or (settings.cv is None and has_closed_form(relation))
+    closed = criterion == "loo" or (settings.cv is None and has_closed_form(relation))
     if closed and road.stats is not None and road.model is not None:
         here = prepared(road.stats, relation, tried.names, tried.candidates, road.model)
-        if criterion is not None:
+        if criterion == "loo":
             _check_size(here, criterion)
-        if criterion == "gcv":
-            return _filled(relation, tried, _by_gcv(here, tried))
         if criterion == "loo" or _size(here) <= WIDE:
             found = leave_one_out(road.design, here)
             if found.weight.sum() == 0 and not tried.array.all() and len(tried.candidates) > 1:
                 raise InputError("at strength 0 every label fits itself, so none can be judged; leave 0 out.")
             return _filled(relation, tried, _judged(found, tried, road, settings, "loo", found.left_out))
-    if criterion is not None:
-        raise AssertionError("closed forms were checked above")
     sides = sides_of(FOLDS if settings.cv is None else settings.cv, road.design, road.kept, road.groups)
     folds = held_out_errors(road.design, road.count, sides, road.fold_errors, tried)
     if folds is None and settings.cv is not None and not isinstance(settings.cv, int | np.integer):
         raise InputError(f"cv={settings.cv!r:.60} holds out no label that could be judged; give other folds.")
     return _filled(relation, tried, _judged(folds, tried, road, settings, "folds", 0))
+
+
+def by_sums(
+    stats: Statistics, relation: Relation, names: tuple[str, ...], model: Model, settings: Settings
+) -> tuple[Relation, Path]:
+    """Fill in strengths by what needs no rows: "gcv" or "reml".
+
+    Parameters
+    ----------
+    stats : Statistics
+        Of the training rows.
+    relation : Relation
+        Bound to the tasks.
+    names : tuple of str
+        The strengths to choose.
+    model : Model
+        The rest.
+    settings : Settings
+        How to choose.
+    """
+    assert settings.criterion is not None
+    check_closed(settings.criterion, relation, True)
+    if settings.criterion == "reml":
+        search = edges_weighed if settings.pairs else maximised
+        return search(stats, relation, names, model)
+    tried = grid(relation, names, reach_under(model, stats), settings.strengths)
+    here = prepared(stats, relation, tried.names, tried.candidates, model)
+    _check_size(here, "gcv")
+    criterion, _ = generalised(here)
+    best = chosen_place(criterion, None, tried.array)
+    return _filled(relation, tried, Path(tried.names, tried.array, criterion, best, None, None, 0, "gcv"))
 
 
 def best_per_task(path: Path) -> Array | None:
@@ -137,12 +161,6 @@ def _judged(found: Errors | None, tried: Grid, road: Road, settings: Settings, c
             raise InputError("scoring='task' needs a task whose labels vary; use scoring='overall'.")
     best = chosen_place(mean, spread if settings.rule == "one_se" else None, tried.array)
     return Path(tried.names, tried.array, mean, best, spread, found.by_task(), left_out, criterion)
-
-
-def _by_gcv(here: Prepared, tried: Grid) -> Path:
-    criterion, _ = generalised(here)
-    best = chosen_place(criterion, None, tried.array)
-    return Path(tried.names, tried.array, criterion, best, None, None, 0, "gcv")
 
 
 def _filled(relation: Relation, tried: Grid, path: Path) -> tuple[Relation, Path]:
