@@ -20,6 +20,7 @@ from benchmarks.linear import (
     scale,
     school,
     shared_x,
+    strengths,
     unlabelled,
 )
 
@@ -29,6 +30,7 @@ ROOMS = {
     "components": components.report,
     "gaussian": gaussian.report,
     "paths": paths.report,
+    "strengths": strengths.report,
     "memory": memory.report,
     "shared_x": shared_x.report,
     "own_x": own_x.report,

@@ -585,3 +585,19 @@ def test_rows_that_come_later_leave_strengths_as_they_were_chosen(pairs: bool) -
     model.partial_fit(data.X[~first], data.y[~first], data.tasks[~first])
     plain = MultiTaskRegressor(chosen).fit(data.X, data.y, data.tasks)
     np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("cv", ["loo", "gcv"])
+def test_two_strengths_are_looked_at_again_about_the_best(cv: str) -> None:
+    data = case("groups", 19, t=5, d=3, n=12)
+    model = MultiTaskRegressorCV(Pairwise() + Ridge(), cv=cv).fit(data.X, data.y, data.tasks)
+    assert len(model.cv_errors_) == 2 * 81
+    assert model.cv_errors_[model.path_.best] == model.cv_errors_.min()
+    low, high = model.path_.strengths[81:].min(0), model.path_.strengths[81:].max(0)
+    coarse = model.path_.strengths[model.cv_errors_[:81].argmin()]
+    assert (low <= coarse * (1 + 1e-9)).all()
+    assert (coarse <= high * (1 + 1e-9)).all()
+    names = model.path_.names
+    given = {name: sorted(set(model.path_.strengths[81:, q])) for q, name in enumerate(names)}
+    again = MultiTaskRegressorCV(Pairwise() + Ridge(), cv=cv, strengths=given).fit(data.X, data.y, data.tasks)
+    np.testing.assert_allclose(again.cv_errors_, model.cv_errors_[81:], rtol=1e-9)

@@ -39,7 +39,8 @@ class MultiTaskRegressorCV(LinearMultiTask):
         None means ``Pairwise("auto")``. Of its strengths those are chosen that are "auto" or named in `strengths`; all
         of them, where none is. A relation without strengths (`HierarchicalPrior`) is just fitted.
     strengths : sequence of numbers >= 0, mapping from names to sequences, or None
-        Values to try, by the names that `strengths_` has; None takes a grid (25 values of one strength, 9 each of two).
+        Values to try, by the names that `strengths_` has; None takes a grid: 25 values of one
+        strength, 9 each of two, and without refits 9 each again about the best.
     cv : {"loo", "gcv", "reml"}, int, splitter, iterable of (train, test) pairs, or None
         Leave-one-out; generalised cross-validation (from sums alone); restricted maximum likelihood of the Gaussian
         model whose posterior mode is the fit (empirical Bayes: any number of strengths, by gradients, no grid); folds

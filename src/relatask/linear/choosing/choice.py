@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.choosing.errors import Errors, chosen_place
+from relatask.linear.choosing.errors import Errors, chosen_place, joined
 from relatask.linear.choosing.folds import FOLDS, FoldErrors, held_out_errors, reach_under, sides_of
-from relatask.linear.choosing.grid import Grid, Reach, grid, open_names
+from relatask.linear.choosing.grid import Grid, Reach, finer, grid, open_names
 from relatask.linear.choosing.leaving_out import Prepared, generalised, leave_one_out, prepared
 from relatask.linear.choosing.pairs import edges_weighed
 from relatask.linear.choosing.reml import maximised
@@ -97,7 +97,14 @@ def chosen(road: Road, relation: Relation, settings: Settings) -> tuple[Relation
             found = leave_one_out(road.design, here)
             if found.weight.sum() == 0 and not tried.array.all() and len(tried.candidates) > 1:
                 raise InputError("at strength 0 every label fits itself, so none can be judged; leave 0 out.")
-            return _filled(relation, tried, _judged(found, tried, road, settings, "loo", found.left_out))
+            path = _judged(found, tried, road, settings, "loo", found.left_out)
+            if settings.strengths is None and len(names) == 2 and path.standard_errors is not None:
+                more = finer(tried, chosen_place(path.errors, None, tried.array))
+                there = prepared(road.stats, relation, more.names, more.candidates, road.model)
+                found = joined(found, leave_one_out(road.design, there))
+                tried = Grid(tried.names, tried.candidates + more.candidates[1:])
+                path = _judged(found, tried, road, settings, "loo", found.left_out)
+            return _filled(relation, tried, path)
     sides = sides_of(FOLDS if settings.cv is None else settings.cv, road.design, road.kept, road.groups)
     folds = held_out_errors(road.design, road.count, sides, road.fold_errors, tried)
     if folds is None and settings.cv is not None and not isinstance(settings.cv, int | np.integer):
@@ -133,6 +140,12 @@ def by_sums(
     _check_size(here, "gcv")
     criterion, _ = generalised(here)
     best = chosen_place(criterion, None, tried.array)
+    if settings.strengths is None and len(names) == 2:
+        more = finer(tried, best)
+        again, _ = generalised(prepared(stats, relation, more.names, more.candidates, model))
+        criterion = np.concatenate([criterion, again[1:]])
+        tried = Grid(tried.names, tried.candidates + more.candidates[1:])
+        best = chosen_place(criterion, None, tried.array)
     return _filled(relation, tried, Path(tried.names, tried.array, criterion, best, None, None, 0, "gcv"))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from relatask.linear.sums.forms import Array
 
@@ -65,6 +66,12 @@ class OneByOne:
         return (mean / unit)[:, judged].mean(1), np.sqrt(variance[:, judged].sum(1)) / max(1, judged.sum())
 
 
+def joined(first: OneByOne, second: OneByOne) -> OneByOne:
+    """More candidates, the first of `second` left out: it was there to judge the same labels."""
+    sums = [np.concatenate([getattr(first, name), getattr(second, name)[1:]]) for name in ("first", "second", "mixed")]
+    return OneByOne(sums[0], sums[1], sums[2], first.weight, first.square, first.left_out)
+
+
 @dataclass(frozen=True, eq=False)
 class Folded:
     """Sums of f folds: `sums` (f, m, t) of weighted errors, `weights` (f, t) of the labels."""
@@ -102,13 +109,14 @@ def chosen_place(errors: Array, spread: Array | None, strengths: Array) -> int:
     strengths : (m, q) array
         Ascending grids; of several strengths that is strongest whose ranks have the largest sum.
     """
-    # Among equal errors the strongest: grids ascend.
-    best = int(np.flatnonzero(errors <= np.nanmin(errors) * (1 + EQUAL))[-1])
-    if spread is None:
-        return best
     ranks = sum((np.unique(column, return_inverse=True)[1] for column in strengths.T), np.zeros(len(errors)))
-    near = errors <= errors[best] + spread[best]
-    return int(max(np.flatnonzero(near), key=lambda m: (ranks[m], m)))
+
+    def strongest(near: NDArray[np.bool_]) -> int:
+        return int(max(np.flatnonzero(near), key=lambda m: (ranks[m], m)))
+
+    # Among equal errors the strongest.
+    best = strongest(errors <= np.nanmin(errors) * (1 + EQUAL))
+    return best if spread is None else strongest(errors <= errors[best] + spread[best])
 
 
 def stacked(folds: Sequence[tuple[Array, Array]]) -> Folded:

@@ -86,6 +86,25 @@ def grid(relation: Relation, names: tuple[str, ...], reach: Reach, given: Any = 
     return Grid(names, list(itertools.product(*(own[name] for name in names))))
 
 
+def finer(tried: Grid, best: int) -> Grid:
+    """As many values again between the neighbours of the best ones; before them the weakest of all.
+
+    Parameters
+    ----------
+    tried : Grid
+        An automatic grid of two strengths.
+    best : int
+        Place of the best candidate.
+    """
+    axes = []
+    for column, value in zip(tried.array.T, tried.candidates[best], strict=True):
+        values = np.unique(column)
+        place = int(np.searchsorted(values, value))
+        low, high = values[max(0, place - 1)], values[min(len(values) - 1, place + 1)]
+        axes.append(np.geomspace(low, high, GRID_OF_TWO).tolist())
+    return Grid(tried.names, [tried.candidates[0], *itertools.product(*axes)])
+
+
 def checked(names: tuple[str, ...], given: Any) -> dict[str, list[float]]:
     """Values by name, ascending, each once.
 
