@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from relatask.linear.influence import measures
 from relatask.linear.influence.attributes import setting
@@ -76,7 +76,9 @@ def predict_interval(model: Any, X: Any, tasks: Any, level: float) -> tuple[Arra
             f"predict_interval: tasks {listed(model.tasks_.tolist())} have no more labels than coefficients, and "
             "nothing is left to tell the noise by; give more rows, or a stronger relation."
         )
-    half = student.ppf(0.5 + float(level) / 2, freedom) * deviation
+    upper = 0.5 + float(level) / 2
+    certain = np.isinf(freedom)
+    half = np.where(certain, ndtri(upper), stdtrit(np.where(certain, 1.0, freedom), upper)) * deviation
     return mean - half, mean + half
 
 
