@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import pickle
 import warnings
@@ -12,10 +13,12 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from relatask.linear import MultiTaskRegressor, PooledRegressor
+from relatask.linear import MultiTaskRegressor, MultiTaskRegressorCV, PooledRegressor
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
     Chain,
@@ -136,11 +139,11 @@ def test_columns_one_task_and_names_are_saved(tmp_path: Path) -> None:
     X, y, tasks = rows(["a", "b"])
     frame = pandas.DataFrame(X, columns=["x", "y", "ÿ"])
     columns = pandas.DataFrame({"left": y, 7: -y})
-    for given in ((frame, columns), (frame, y), (X, np.column_stack([y, -y]))):
-        model = MultiTaskRegressor(Ridge(0.1)).fit(*given)
+    for data in ((frame, columns), (frame, y), (X, np.column_stack([y, -y]))):
+        model = MultiTaskRegressor(Ridge(0.1)).fit(*data)
         model.save(tmp_path / "m")
         loaded = MultiTaskRegressor.load(tmp_path / "m")
-        check_same(model, loaded, given[0], None)
+        check_same(model, loaded, data[0], None)
         assert list(getattr(loaded, "feature_names_in_", [])) == list(getattr(model, "feature_names_in_", []))
     grouped = frame.assign(group=tasks)
     model = MultiTaskRegressor(task_column="group").fit(grouped, y)
@@ -184,25 +187,157 @@ def test_another_version_or_another_class_is_refused(tmp_path: Path) -> None:
         PooledRegressor.load(tmp_path / "m")
     body = json.loads(json_file.read_text())
     json_file.write_text(json.dumps({**body, "version": 99}))
-    with pytest.raises(InputError, match="has version 99, this relatask reads versions 1 and 2; load it with the relatask"):
+    with pytest.raises(
+        InputError, match="has version 99, this relatask reads versions 1 and 2; load it with the relatask"
+    ):
         MultiTaskRegressor.load(tmp_path / "m")
     json_file.write_text('{"a": 1}')
     with pytest.raises(InputError, match="is not a saved linear model"):
         MultiTaskRegressor.load(tmp_path / "m")
 
 
-def test_a_file_cut_short_or_with_a_flipped_byte_is_refused(tmp_path: Path) -> None:
+def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
     for file, message in zip(saved(tmp_path), ("damaged|changed|not a saved|has version", "damaged"), strict=True):
         whole = file.read_bytes()
-        step = max(1, len(whole) // 60)
-        broken = [whole[:size] for size in range(0, len(whole) - 2, step)]
-        broken += [whole[:k] + bytes([whole[k] ^ 4]) + whole[k + 1 :] for k in range(0, len(whole), step)]
-        for data in broken:
-            file.write_bytes(data)
+        for size in {0, 1, len(whole) - 2, len(whole) - 1, *range(0, len(whole), max(1, len(whole) // 60))}:
+            file.write_bytes(whole[:size])
             with pytest.raises(InputError, match=message):
                 MultiTaskRegressor.load(tmp_path / "m")
+        file.write_bytes(whole + b"\n")
+        with pytest.raises(InputError, match="checksum"):
+            MultiTaskRegressor.load(tmp_path / "m")
         file.write_bytes(whole)
     MultiTaskRegressor.load(tmp_path / "m")
+
+
+@given(which=st.booleans(), share=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_byte_changed_is_refused(tmp_path: Path, which: bool, share: float, flip: int) -> None:
+    file = (tmp_path / "m.json", tmp_path / "m.npz")[which]
+    if not file.exists():
+        saved(tmp_path)
+    whole = file.read_bytes()
+    place = int(share * len(whole))
+    file.write_bytes(whole[:place] + bytes([whole[place] ^ flip]) + whole[place + 1 :])
+    try:
+        with pytest.raises(InputError, match=r"m\.(json|npz)"):
+            MultiTaskRegressor.load(tmp_path / "m")
+    finally:
+        file.write_bytes(whole)
+
+
+def test_what_means_the_same_to_json_is_a_change_too(tmp_path: Path) -> None:
+    json_file, _ = saved(tmp_path)
+    body = json.loads(json_file.read_text())
+    for text in (json.dumps(body), json_file.read_text().replace("\n ", "\n\t", 1)):
+        json_file.write_text(text)
+        with pytest.raises(InputError, match="was changed after it was written"):
+            MultiTaskRegressor.load(tmp_path / "m")
+
+
+def forged(folder: Path, change: Any, **arrays: Any) -> None:
+    """Files with right checksums that no model wrote: checksums are no signatures."""
+    json_file, npz_file = saved(folder)
+    with np.load(npz_file) as stored:
+        held = dict(stored) | arrays
+    with npz_file.open("wb") as file:
+        np.savez(file, **held)
+    body = json.loads(json_file.read_text())
+    body.pop("sha256")
+    change(body)
+    body["arrays_sha256"] = hashlib.sha256(npz_file.read_bytes()).hexdigest()
+    body["sha256"] = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    json_file.write_text(json.dumps(body, indent=1, ensure_ascii=False))
+
+
+class Wicked:
+    def __reduce__(self) -> Any:
+        return pytest.fail, ("a pickle was loaded",)
+
+
+def test_nothing_that_could_run_is_loaded(tmp_path: Path) -> None:
+    forged(tmp_path, lambda body: None, a0=np.array([Wicked()], dtype=object))
+    with pytest.raises(InputError, match="hold a pickle, which is never loaded"):
+        MultiTaskRegressor.load(tmp_path / "m")
+    for change in (
+        lambda body: body["fitted"]["items"].update(coef_={"type": "record", "name": "Popen", "fields": {}}),
+        lambda body: body["fitted"]["items"].update(coef_={"type": "array", "key": "nowhere", "writeable": True}),
+        lambda body: body["fitted"]["items"].update(coef_={"type": "os.system"}),
+        lambda body: body.pop("fitted"),
+    ):
+        forged(tmp_path, change)
+        with pytest.raises(InputError, match=r"hold what no model is made of|is unknown here"):
+            MultiTaskRegressor.load(tmp_path / "m")
+    forged(tmp_path, lambda body: body["fitted"]["items"].update(predict=1.0))
+    with pytest.raises(InputError, match="hold what no model is made of"):
+        MultiTaskRegressor.load(tmp_path / "m")
+    forged(tmp_path, lambda body: body["params"]["items"].update(other=1.0))
+    with pytest.raises(InputError, match="hold what no model is made of"):
+        MultiTaskRegressor.load(tmp_path / "m")
+
+
+def test_version_1_predicts_and_does_not_go_on(tmp_path: Path) -> None:
+    def older(body: dict[str, Any]) -> None:
+        body["version"] = 1
+        for name in ("_statistics", "_seen", "_end", "drift_"):
+            body["fitted"]["items"].pop(name, None)
+        body["params"]["items"].pop("track_rows")
+
+    X, y, tasks = rows(["a", "b"])
+    forged(tmp_path, older)
+    model = MultiTaskRegressor.load(tmp_path / "m")
+    assert (model.predict(X, tasks) == MultiTaskRegressor().fit(X, y, tasks).predict(X, tasks)).all()
+    with pytest.raises(InputError, match=r"saved by an older relatask\): fit again on all rows"):
+        model.partial_fit(X, y, tasks)
+
+
+@pytest.mark.parametrize("layout", ["groups", "columns", "many features", "sparse"])
+@pytest.mark.parametrize("relation", [Pairwise(0.1), HierarchicalPrior("isotropic"), TraceNorm(0.3)])
+def test_a_loaded_model_goes_on_bit_for_bit(relation: Relation, layout: str, tmp_path: Path) -> None:
+    if isinstance(relation, HierarchicalPrior) and layout not in ("groups", "columns"):
+        pytest.skip("a prior's mean needs more rows than columns")
+    X, y, tasks = rows(["a", "b", "c"], 60)
+    named: Any = tasks
+    if layout == "columns":
+        y, named = np.column_stack([y, -y, np.where(X[:, 0] > 1, np.nan, y)]), None
+    elif layout != "groups":
+        X = np.random.default_rng(1).normal(size=(60, 150)) * (np.arange(150) % 60 >= np.arange(60)[:, None] // 2)
+        X = sparse.csr_array(X) if layout == "sparse" else X
+    model = MultiTaskRegressor(relation, warm_start=True, track_rows=True, tol=1e-3)
+
+    def some(part: slice) -> tuple[Any, ...]:
+        return X[part], y[part], None if named is None else named[part]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RelataskWarning)
+        model.fit(*some(slice(0, 40)))
+        model.partial_fit(*some(slice(40, 50)))
+        model.save(tmp_path / "m")
+        loaded = MultiTaskRegressor.load(tmp_path / "m")
+        assert repr(loaded.drift_) == repr(model.drift_)
+        for one in (model, loaded):
+            one.partial_fit(*some(slice(50, 60))).forget(*some(slice(0, 5)))
+    for name in ("coef_", "intercept_", "n_labels_", "scale_"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
+    assert (loaded.objective_, loaded.n_iter_) == (model.objective_, model.n_iter_)
+    np.testing.assert_array_equal(loaded._seen.marks, model._seen.marks)
+    with pytest.raises(InputError, match="never added"):
+        loaded.forget(*some(slice(0, 5)))
+
+
+def test_chosen_strengths_and_their_errors_are_saved(tmp_path: Path) -> None:
+    X, y, tasks = rows(["a", "b", "c"], 60)
+    model = MultiTaskRegressorCV(Pairwise("auto")).fit(X[:40], y[:40], tasks[:40])
+    model.save(tmp_path / "m")
+    loaded = MultiTaskRegressorCV.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.cv_errors_, model.cv_errors_)
+    assert loaded.left_out_ == model.left_out_
+    for one in (model, loaded):
+        one.partial_fit(X[40:], y[40:], tasks[40:])
+        assert one.strengths_ == model.strengths_
+    np.testing.assert_array_equal(loaded.coef_, model.coef_)
+    whole = MultiTaskRegressor(Pairwise(model.strengths_["strength"])).fit(X, y, tasks)
+    np.testing.assert_allclose(model.coef_, whole.coef_, rtol=1e-9)
 
 
 def test_files_of_two_saves_do_not_mix(tmp_path: Path) -> None:

@@ -141,9 +141,8 @@ class MultiTaskEstimator(BaseEstimator):
         InputError
             If a file is missing, damaged, cut short, of another version, or holds another class.
         """
-        params, learned = saving.load(path, cls.__name__)
-        model = cls(**params)
-        return model._updated(learned)
+        params, learned = saving.load(path, cls.__name__, cls._get_param_names())
+        return cls(**params)._updated(learned)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

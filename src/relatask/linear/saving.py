@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def save(path: str | os.PathLike[str], kind: str, params: dict[str, Any], fitted
     write_bytes(json_file, text)
 
 
-def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what `save` wrote: parameters and what was learned.
+def load(path: str | os.PathLike[str], kind: str, known: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read what `save` wrote: parameters, of those `known` to the class, and what was learned.
 
     Raises
     ------
@@ -98,7 +99,9 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
     try:
         with np.load(io.BytesIO(binary), allow_pickle=False) as stored:
             arrays = dict(stored)
-        return decoded(body["params"], arrays), decoded(body["fitted"], arrays)
+        params, fitted = decoded(body["params"], arrays), decoded(body["fitted"], arrays)
+        _check_names(params, fitted, known)
+        return params, fitted
     except InputError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
@@ -113,6 +116,14 @@ def files(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     name = os.fspath(path)
     stem = name.removesuffix(".json").removesuffix(".npz")
     return Path(f"{stem}.json"), Path(f"{stem}.npz")
+
+
+def _check_names(params: dict[str, Any], fitted: dict[str, Any], known: Sequence[str]) -> None:
+    """Raise ValueError for parameters that the class does not have, and attributes that no fit sets."""
+    wrong = [name for name in params if name not in known]
+    wrong += [name for name in fitted if name not in KEPT and (not name.endswith("_") or name.startswith("_"))]
+    if wrong:
+        raise ValueError(f"attributes {wrong}")
 
 
 def _written(body: dict[str, Any]) -> bytes:
