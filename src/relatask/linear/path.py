@@ -120,8 +120,14 @@ def solve_path(
     for group in alike(relations):
         data = priced(problem, relations[group[0]])[0]
         rest = [priced(problem, relations[place])[1] for place in group]
-        for place, W in zip(group, _solve_alike(data, rest, model), strict=True):
+        # Columns that no datum sees are 0.
+        seen = np.flatnonzero(data.forms.diagonal().any(0))
+        some = len(seen) and len(seen) < problem.shape[1]
+        for place, W in zip(group, _solve_alike(data.restricted(seen) if some else data, rest, model), strict=True):
             found[place] = W
+            if some:
+                found[place] = np.zeros(problem.shape)
+                found[place][:, seen] = W
     return found
 
 
