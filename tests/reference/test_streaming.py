@@ -214,7 +214,7 @@ def test_progress_counts_rows():
 @pytest.mark.parametrize(
     ("batches", "words"),
     [
-        ([], "no batches; expected at least one"),
+        ([], "no batches with rows; expected at least one"),
         (3, "batches=3 is not usable"),
         ([np.zeros((3, 2))], "batch 1 is a ndarray; expected"),
         ([(1, 2, 3, 4, 5)], "batch 1 is a tuple of 5"),

@@ -14,7 +14,7 @@ from relatask.linear.input.labels import listed
 from relatask.linear.streaming import arrow
 from relatask.linear.streaming.growing import Growing
 from relatask.linear.streaming.naming import Names
-from relatask.linear.sums.merging import among, merge
+from relatask.linear.sums.merging import among, merge, of_labels, only
 from relatask.linear.sums.passes import THIN
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
@@ -38,10 +38,12 @@ class Collector:
         Not fitted; how it reads X.
     folds : int
         Parts that rows are dealt out to, each with sums of its own: 1, or `FOLDS`.
+    partition : int, optional
+        Where these are the rows of one partition among others: its number, for messages and for the folds.
     """
 
-    def __init__(self, model: Any, folds: int = 1) -> None:
-        self.model, self.folds = model, folds
+    def __init__(self, model: Any, folds: int = 1, partition: int | None = None) -> None:
+        self.model, self.folds, self.partition = model, folds, partition
         self.probe = reading.Probe()
         self.names: list[str] | None = None
         self.layout = ""
@@ -51,7 +53,7 @@ class Collector:
         self._merged: list[tuple[Statistics, NDArray[np.intp]] | None] = [None] * folds
         self._dealt: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._first: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        self._counted = 0
+        self._counted = 0 if partition is None else partition << 40
 
     def add(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> None:
         """Take in a batch.
@@ -66,34 +68,30 @@ class Collector:
             with np.errstate(over="ignore", invalid="ignore"):
                 self._add(X, y, tasks, sample_weight)
         except InputError as error:
-            raise InputError(f"batch {self.batches}: {error}") from error
+            here = f"batch {self.batches}" if self.partition is None else f"partition {self.partition}"
+            raise InputError(f"{here}: {error}") from error
 
-    def finished(self) -> tuple[NDArray, list[Statistics]]:
+    def finished(self, *, some: bool = False) -> tuple[NDArray, list[Statistics]]:
         """Labels in their order, and the statistics of each fold, for all tasks.
+
+        Where these are but `some` of the rows, a task may be without labels.
 
         Raises
         ------
         InputError
             If there were no rows, or no labels; for a task without labels; where squares overflow.
         """
-        if not self.batches:
-            raise InputError("there are no batches; expected at least one (X, y), (X, y, tasks) or more.")
+        if not self.layout:
+            raise InputError("there are no batches with rows; expected at least one (X, y), (X, y, tasks) or more.")
         names, places = (self.tasks, np.arange(len(self.tasks))) if self.layout != "groups" else self.known.in_order()
         if self._growing:
             found = [part.statistics(places) for part in self._growing]
         else:
             rank = np.empty(len(places), dtype=np.intp)
             rank[places] = np.arange(len(places))
-            found = [among(s, rank[own], len(places)) for s, own in (m for m in self._merged if m is not None)]
-        count = sum((part.count for part in found), np.zeros(len(names), dtype=np.intp))
-        if not count.any():
-            raise InputError("y has no label in any batch: every value is NaN or has weight 0; give at least one.")
-        empty = names[count == 0].tolist()
-        if empty:
-            raise InputError(
-                f"task{'s' if len(empty) > 1 else ''} {listed(empty)} without labels in any batch: leave the task out "
-                f"or give it labels."
-            )
+            found = [among(stats, rank[own], len(places)) for stats, own in self._held()]
+        if not some:
+            tell_empty(names, np.sum([part.count for part in found], axis=0))
         for part in found:
             reading.check_sums(part)
         return names, found
@@ -104,6 +102,8 @@ class Collector:
         return vars(self.probe) | named
 
     def _add(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> None:
+        if not (X.shape[0] if hasattr(X, "shape") else len(X)):
+            return
         first = not self.layout
         X, tasks = self._features(X, tasks, first)
         if self.layout == "columns" and hasattr(y, "columns"):
@@ -154,7 +154,7 @@ class Collector:
             assert design.codes is not None
             self._growing[fold].add(design.X, design.y, design.codes, places, design.weights)
             return
-        if not design.X.shape[0] and self._merged[fold] is not None:
+        if not design.X.shape[0]:
             return
         stats, before = design.statistics(), self._merged[fold]
         if before is None:
@@ -167,6 +167,14 @@ class Collector:
         if len(every) > len(places) or (every != places).any():
             stats = among(stats, np.searchsorted(every, places), len(every))
         self._merged[fold] = merge(total, stats), every
+
+    def _held(self) -> list[tuple[Statistics, NDArray[np.intp]]]:
+        """What was merged, a fold without rows being nothing beside the others."""
+        some = next((m for m in self._merged if m is not None), None)
+        if some is None:
+            raise InputError("y has no label in any batch: every value is NaN or has weight 0; give at least one.")
+        nothing = of_labels(only(some[0], some[1][:0])), some[1][:0]
+        return [nothing if m is None else m for m in self._merged]
 
     def _deal(self, design: Design, places: NDArray[np.intp]) -> NDArray[np.intp]:
         """(n,) the fold of each row, whatever the batches: dealt out in turn by its number within its task.
@@ -194,6 +202,18 @@ class Collector:
         self._counted += n
         turn = hashed((number // self.folds).astype(np.uint64) + hashed(began.astype(np.uint64)))
         return np.asarray((number + (turn % np.uint64(self.folds)).astype(np.intp)) % self.folds)
+
+
+def tell_empty(tasks: NDArray, count: NDArray[np.intp]) -> None:
+    """Raise InputError naming tasks without any label."""
+    if not count.any():
+        raise InputError("y has no label in any batch: every value is NaN or has weight 0; give at least one.")
+    if not count.all():
+        empty = tasks[count == 0].tolist()
+        raise InputError(
+            f"task{'s' if len(empty) > 1 else ''} {listed(empty)} without labels in any batch: leave the task out or "
+            f"give it labels."
+        )
 
 
 def hashed(values: NDArray[np.uint64], seed: int = 0) -> NDArray[np.uint64]:

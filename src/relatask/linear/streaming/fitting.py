@@ -12,7 +12,7 @@ from relatask.linear.input.design import warn_about_labels
 from relatask.linear.learning import described, learned_squared, learned_under_prior
 from relatask.linear.losses.named import chosen_loss
 from relatask.linear.path import open_strengths
-from relatask.linear.streaming.collecting import FOLDS, Collector
+from relatask.linear.streaming.collecting import FOLDS, Collector, tell_empty
 from relatask.linear.streaming.strengths import choose_by_sums
 from relatask.linear.sums.merging import merge
 from relatask.linear.sums.statistics import Statistics
@@ -86,3 +86,6 @@ def learned_from_sums(
     learned = learned_squared(stats, relation, setting, columns, None)
     end = learned["_end"] if model.warm_start else None
     return found | learned | {"path_": path, "_end": end}
+
+
+__all__ = ["collector", "learned_from_batches", "learned_from_sums", "tell_empty"]

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from relatask.compiled import compiled
 from relatask.linear.sums.forms import Array, Bucket, Forms
-from relatask.linear.sums.passes import _columns_from_tasks, grouped
+from relatask.linear.sums.merging import of_labels
+from relatask.linear.sums.passes import grouped
 from relatask.linear.sums.statistics import Statistics
 
 CROWDED = 32
@@ -68,9 +69,9 @@ class Growing:
         rest = self.weight, self.mean_x, self.mean_y, self.cross, self.yy
         weight, mean_x, mean_y, cross, yy = (a[:t] if ordered else a[places] for a in rest)
         grams = self.grams[:t]
-        center, spread = _columns_from_tasks(weight, mean_x, grams, {})
         forms = Forms((Bucket(np.arange(t), np.ones(t), gram=grams),), t, self.d)
-        return Statistics(count, weight, mean_x, mean_y, forms, cross, yy, center, spread, float(weight.sum()))
+        of_columns = np.zeros(self.d), np.zeros(self.d), 0.0
+        return of_labels(Statistics(count, weight, mean_x, mean_y, forms, cross, yy, *of_columns))
 
     def _hold(self, n: int) -> None:
         """Make room for n tasks, a quarter more than before: large arrays grow in place, without being copied."""
