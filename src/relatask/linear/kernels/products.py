@@ -131,6 +131,12 @@ class Products:
         out *= self.between[e.task[places]].T[e.task]
         return out
 
+    def block(self, part: slice) -> Array:
+        """Omega of some labels with themselves."""
+        e = self.entries
+        own = self.between[e.task[part]][:, e.task[part]]
+        return np.asarray(self._between(e.row[part], e.row[part]) * own)
+
     def diagonal(self) -> Array:
         """(N,) of Omega."""
         e = self.entries
@@ -173,7 +179,11 @@ class Products:
                     yield first, second, self._between(np.arange(size)[first], np.arange(size)[second])
                     continue
                 tile = self._between(e.row[first], e.row[second])
-                tile *= np.take(self.between[e.task[first]], e.task[second], axis=1)
+                own = e.task[first]
+                # Tasks ascend: a task's rows are multiplied at once.
+                ends = [*(np.flatnonzero(np.diff(own)) + 1).tolist(), len(own)]
+                for start, stop in zip([0, *ends], ends, strict=False):
+                    tile[start:stop] *= self.between[own[start]][e.task[second]]
                 yield first, second, tile
 
     def _between(self, rows: Any, columns: Any) -> Array:

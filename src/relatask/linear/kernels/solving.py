@@ -206,7 +206,7 @@ def _cholesky(system: System, strength: float, path: KernelPath | None) -> Answe
 def _gradients(system: System, strength: float, path: KernelPath | None) -> Answer:
     products = system.products()
     entries = products.entries
-    inverse = preconditioner(factor(products, system.n_landmarks(), system.seed), strength)
+    inverse = preconditioner(products, factor(products, system.n_landmarks(), system.seed), strength)
     found = conjugate(Scaled(products), strength, entries.target[:, None], inverse, system.tol, system.max_iter)
     dual = entries.root * entries.centred(found.solution[:, 0])
     return Answer(strength, dual, products(dual[:, None])[:, 0], path, None, None, found.n_iter)
@@ -216,7 +216,7 @@ def approximate_path(system: System, criterion: str) -> KernelPath:
     """Strengths tried on the low-rank part of the kernel that the landmarks span."""
     products = system.products()
     entries = products.entries
-    thin = factor(products, system.n_landmarks(), system.seed)
+    thin = entries.centred(factor(products, system.n_landmarks(), system.seed))
     values, turn = np.linalg.eigh(thin.T @ thin)
     some = values > 1e-12 * max(float(values[-1]), 1e-300)
     values = values[some]

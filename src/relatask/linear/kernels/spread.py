@@ -166,7 +166,7 @@ def _solver(system: System, products: Products) -> Any:
     thin = factor(products, system.n_landmarks(), system.seed)
 
     def by_gradients(V: Array, strength: float) -> Array:
-        inverse = preconditioner(thin, strength)
+        inverse = preconditioner(products, thin, strength)
         found = conjugate(Scaled(products), strength, V, inverse, system.tol, system.max_iter)
         if (found.residual > system.tol).any():
             told = f"variances were solved to a relative residual of {found.residual.max():.1e} (tol={system.tol:g})."
