@@ -72,7 +72,7 @@ class Block:
                 out[:, s] = np.einsum("nr,nr->n", coordinates @ self.written[s], coordinates)
             return out + squares
         i, j = np.triu_indices(r)
-        packed = self.written[:, i, j].T * np.where(i == j, 1.0, 2.0)[:, None]
+        packed = (self.written[:, i, j] * np.where(i == j, 1.0, 2.0)).T
         size = max(1, ROWS // len(i))
         for a in range(0, n, size):
             some = coordinates[a : a + size]
@@ -208,7 +208,15 @@ def _gains(forms: Forms, ridge: Array, pull: Array, inverses: Array | None) -> C
     if inverses is None and not common.is_few(forms):
         inverses = np.stack([pseudo_inverse(forms.spectrum.gain(r, p)) for r, p in zip(ridge, pull, strict=True)])
     if inverses is not None:
-        return lambda V: V @ inverses @ V.T
+        s, d, _ = inverses.shape
+        beside = np.ascontiguousarray(inverses.transpose(1, 0, 2)).reshape(d, s * d)
+
+        def turned(V: Array) -> Array:
+            # Two products for all strengths, not two for each.
+            half = (V @ beside).reshape(-1, d) @ V.T
+            return half.reshape(len(V), s, len(V)).swapaxes(0, 1)
+
+        return turned
     solvers = []
     for r, p in zip(ridge, pull, strict=True):
         spectrum, outside = common.gain(forms, r, p)
