@@ -17,7 +17,8 @@ from tests.streamed import cut, rows, same, small
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.linear.streaming import growing
-from relatask.linear.streaming.collecting import Collector, hashed
+from relatask.linear.streaming.collecting import Collector
+from relatask.linear.streaming.dealing import hashed
 from relatask.linear.streaming.naming import Names
 from relatask.linear.streaming.strengths import squared_errors
 from relatask.linear.sums.merging import merge

@@ -1,4 +1,4 @@
-"""Parquet files larger than memory: a file, or a folder of parts, read some rows at a time; parts that disagree told."""
+"""Parquet files larger than memory: a file, or a folder of parts, read some rows at a time."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def parquet_parts(path: str | os.PathLike[str], columns: Sequence[str] | None = 
             kind, expected = schema.field(name).type, schemas[0].field(name).type
             if kind != expected:
                 raise InputError(
-                    f"{file}: the column {name!r} holds {kind}, in {files[0].name} it holds {expected}; give every part "
-                    "the same types."
+                    f"{file}: the column {name!r} holds {kind}, in {files[0].name} it holds {expected}; give every "
+                    "part the same types."
                 )
         more = [name for name in schema.names if name not in schemas[0].names] if columns is None else []
         if more:

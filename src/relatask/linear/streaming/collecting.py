@@ -12,6 +12,7 @@ from relatask.linear.input import reading
 from relatask.linear.input.design import Design
 from relatask.linear.input.labels import listed
 from relatask.linear.streaming import arrow
+from relatask.linear.streaming.dealing import Dealer
 from relatask.linear.streaming.growing import Growing
 from relatask.linear.streaming.naming import Names
 from relatask.linear.sums.merging import among, merge, of_labels, only
@@ -40,9 +41,11 @@ class Collector:
         Parts that rows are dealt out to, each with sums of its own: 1, or `FOLDS`.
     partition : int, optional
         Where these are the rows of one partition among others: its number, for messages and for the folds.
+    seed : int
+        Of the folds.
     """
 
-    def __init__(self, model: Any, folds: int = 1, partition: int | None = None) -> None:
+    def __init__(self, model: Any, folds: int = 1, partition: int | None = None, seed: int = 0) -> None:
         self.model, self.folds, self.partition = model, folds, partition
         self.probe = reading.Probe()
         self.names: list[str] | None = None
@@ -51,9 +54,7 @@ class Collector:
         self.rows = self.batches = 0
         self._growing: list[Growing] = []
         self._merged: list[tuple[Statistics, NDArray[np.intp]] | None] = [None] * folds
-        self._dealt: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        self._first: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        self._counted = 0 if partition is None else partition << 40
+        self._dealer = Dealer(folds, 0 if partition is None else partition << 40, seed)
 
     def add(self, X: Any, y: Any, tasks: Any = None, sample_weight: Any = None) -> None:
         """Take in a batch.
@@ -126,7 +127,8 @@ class Collector:
         if self.folds == 1:
             self._sum(0, design, places)
             return
-        fold = self._deal(design, places)
+        of_rows = None if design.codes is None else places[design.codes]
+        fold = self._dealer.folds_of(len(design.y), of_rows)
         for f in range(self.folds):
             self._sum(f, design.rows(np.flatnonzero(fold == f)), places)
 
@@ -176,33 +178,6 @@ class Collector:
         nothing = of_labels(only(some[0], some[1][:0])), some[1][:0]
         return [nothing if m is None else m for m in self._merged]
 
-    def _deal(self, design: Design, places: NDArray[np.intp]) -> NDArray[np.intp]:
-        """(n,) the fold of each row, whatever the batches: dealt out in turn by its number within its task.
-
-        Every five rows in a row fall in five folds, turned by a hash of their number, and of where their task began.
-        """
-        n = len(design.y)
-        if design.codes is None:
-            number, began = self._counted + np.arange(n), np.zeros(n, dtype=np.intp)
-        else:
-            of_rows = places[design.codes]
-            most = max(int(places.max()) + 1, len(self._dealt))
-            grown = most - len(self._dealt)
-            self._dealt = np.concatenate([self._dealt, np.zeros(grown, dtype=np.intp)])
-            self._first = np.concatenate([self._first, np.full(grown, -1)])
-            order = np.argsort(of_rows, kind="stable")
-            count = np.bincount(of_rows, minlength=most)
-            within = np.empty(n, dtype=np.intp)
-            within[order] = np.arange(n) - np.repeat(np.cumsum(count) - count, count)
-            number = self._dealt[of_rows] + within
-            new = (number == 0) & (self._first[of_rows] < 0)
-            self._first[of_rows[new]] = self._counted + np.flatnonzero(new)
-            began = self._first[of_rows]
-            self._dealt += count
-        self._counted += n
-        turn = hashed((number // self.folds).astype(np.uint64) + hashed(began.astype(np.uint64)))
-        return np.asarray((number + (turn % np.uint64(self.folds)).astype(np.intp)) % self.folds)
-
 
 def tell_empty(tasks: NDArray, count: NDArray[np.intp]) -> None:
     """Raise InputError naming tasks without any label."""
@@ -214,12 +189,3 @@ def tell_empty(tasks: NDArray, count: NDArray[np.intp]) -> None:
             f"task{'s' if len(empty) > 1 else ''} {listed(empty)} without labels in any batch: leave the task out or "
             f"give it labels."
         )
-
-
-def hashed(values: NDArray[np.uint64], seed: int = 0) -> NDArray[np.uint64]:
-    """Pseudo-random numbers of counters (SplitMix64: Steele, Lea, Flood 2014, OOPSLA, figure 17)."""
-    golden = 0x9E3779B97F4A7C15
-    z = values * np.uint64(golden) + np.uint64((seed * 0xD1B54A32D192ED03 + golden) % 2**64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

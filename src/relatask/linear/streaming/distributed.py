@@ -187,10 +187,9 @@ def _awaited(client: Any, future: Any, leaves: Sequence[Any], patience: float) -
         if client.status == "closed":
             raise LostWorkersError(_told("the scheduler went away", leaves))
         if time.monotonic() - last_seen > patience:
-            what = "there was no worker" if client.status == "running" else "the scheduler did not answer"
-            future.cancel(
-                force=True, reason="relatask gave up", msg="no workers"
-            ) if client.status == "running" else None
+            if answered:
+                client.cancel(leaves, force=True)
+            what = "there was no worker" if answered else "the scheduler did not answer"
             raise LostWorkersError(_told(f"for {patience:g} seconds {what}", leaves))
         time.sleep(LOOK)
 

@@ -74,6 +74,6 @@ def parquet_batches(
     def rows() -> Iterator[Batch]:
         for batch in parts.batches(size):
             of_rows = (None if name is None else batch.column(name) for name in (tasks, sample_weight))
-            yield (batch.select(inputs), batch.column(y), *of_rows)  # type: ignore[misc]
+            yield (batch.select(inputs), batch.column(y), *of_rows)
 
     return rows()

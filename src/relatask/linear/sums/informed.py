@@ -121,5 +121,3 @@ def _unpack(packed, out):  # type: ignore[no-untyped-def]
                 out[k, i, j] = packed[k, at]
                 out[k, j, i] = packed[k, at]
                 at += 1
-
-
