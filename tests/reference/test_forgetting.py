@@ -11,7 +11,7 @@ from scipy import sparse
 from online_cases import check_equal, rows
 from relatask.linear import MultiTaskRegressor
 from relatask.notices import InputError, RelataskWarning
-from relatask.relations import Ridge
+from relatask.relations import Pairwise, Ridge
 
 
 def test_forgetting_what_was_never_added() -> None:
@@ -64,3 +64,22 @@ def test_lost_digits_are_told() -> None:
         warnings.simplefilter("error")
         exact.forget(X[:10] / 1e5, y[:10], ["a"] * 10)
     check_equal(exact, MultiTaskRegressor(Ridge(0.1)).fit(X[10:50] / 1e5, y[10:50], ["a"] * 40))
+
+
+def test_one_wrong_number_takes_digits_with_it_and_a_rare_one_does_not() -> None:
+    X, y, tasks = rows()
+    X[3, 1], X[:, 2] = 1e10, 0.0
+    X[[5, 6], 2] = 1.0  # only these two: what is left does not vary
+    with pytest.warns(RelataskWarning, match="RT019"):
+        MultiTaskRegressor().fit(X, y, tasks).forget(X[[3]], y[[3]], tasks[[3]])
+    X[3, 1], y[3] = 0.0, 1e10
+    with pytest.warns(RelataskWarning, match="RT019"):
+        MultiTaskRegressor().fit(X, y, tasks).forget(X[[3]], y[[3]], tasks[[3]])
+    y[3] = 0.0
+    X[7, 2] = 1.0
+    if tasks[7] in tasks[[5, 6]]:
+        X[7, 2] = 0.0
+        X[np.flatnonzero(~np.isin(tasks, tasks[[5, 6]]))[0], 2] = 1.0
+    model = MultiTaskRegressor(Pairwise(0.1) + Ridge(0.1)).fit(X, y, tasks).forget(X[5:7], y[5:7], tasks[5:7])
+    left = np.r_[0:5, 7:100]
+    check_equal(model, MultiTaskRegressor(Pairwise(0.1) + Ridge(0.1)).fit(X[left], y[left], tasks[left]))

@@ -17,8 +17,16 @@ INDEFINITE = 1e-9
 """A negative eigenvalue above this share of what was there before is no rounding: those rows were never added."""
 
 
+EPS = float(np.finfo(np.float64).eps)
+
 FLAT = 1e-12
 """A standard deviation below this share of the mean is rounding."""
+
+GONE = 1e-13
+"""Of a column's sum of squares in a task, what is left below this share of what was there is rounding."""
+
+FAINT = 1e-10
+"""Below this share of what a column varies over all rows, what it varies within one task does not matter."""
 
 
 def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -> Statistics:
@@ -69,7 +77,7 @@ def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -
     cross, yy = whole.cross.copy(), whole.yy.copy()
     taken = grams_of(part.forms)
     for k in touched.tolist():
-        if count[k] == 0:
+        if count[k] <= 1:  # one row has no spread
             grams[k], cross[k], yy[k] = 0.0, 0.0, 0.0
             continue
         before = _joint(grams[k], cross[k], yy[k])
@@ -100,29 +108,33 @@ def lost_digits(rest: Statistics, part: Statistics) -> Array:
 
     The condition number is that of the columns scaled to one length, over the directions that are seen at all; removed
     and kept are sums of weights, or of squares of a column or of the labels where that is worse. 0 where nothing was
-    removed or nothing is left.
+    removed or nothing is left. A column that no longer varies in a task has no digits to lose there, if what it varied
+    was no more than it still does elsewhere.
     """
     found = np.zeros(rest.n_tasks)
-    grams = grams_of(rest.forms)
-    removed = part.forms.diagonal()
-    share = np.divide(
-        rest.weight * part.weight, rest.weight + part.weight, out=np.zeros(rest.n_tasks), where=part.weight > 0
-    )
-    removed = removed + share[:, None] * np.square(part.mean_x - rest.mean_x)
+    total = rest.weight + part.weight
+    share = np.divide(rest.weight * part.weight, total, out=np.zeros(rest.n_tasks), where=part.weight > 0)
+    kept = rest.forms.diagonal()
+    removed = part.forms.diagonal() + share[:, None] * np.square(part.mean_x - rest.mean_x)
     labels = part.yy + share * np.square(part.mean_y - rest.mean_y)
+    room = FAINT * rest.weight[:, None] * np.square(rest.spread)
+    seen = kept + removed > np.square(FLAT) * total[:, None] * np.maximum(rest.mean_x**2, part.mean_x**2)
+    seen &= (kept > room) | (100 * EPS * removed > room)
+    seen &= True if rest.absent is None else ~rest.absent
+    level = FAINT * float(rest.yy.sum() / max(rest.weight.sum(), EPS))
+    grams = grams_of(rest.forms)
     for k in np.flatnonzero((part.count > 0) & (rest.count > 1)).tolist():
-        root = np.sqrt(np.maximum(np.diagonal(grams[k]), 0.0))
-        # A column that is constant within the task, or that it lacks, has no digits to lose.
-        seen = root > FLAT * np.sqrt(rest.weight[k]) * np.abs(rest.mean_x[k])
-        seen &= True if rest.absent is None else ~rest.absent[k]
-        if not seen.any():
-            continue
-        values = np.linalg.eigvalsh(grams[k][np.ix_(seen, seen)] / np.multiply.outer(root[seen], root[seen]))
-        rank = min(int(seen.sum()), int(rest.count[k]) - 1)
-        smallest = max(float(values[-rank]), np.finfo(np.float64).eps)
-        ratio = max(part.weight[k] / rest.weight[k], float((removed[k][seen] / np.square(root[seen])).max()))
-        ratio = max(ratio, float(labels[k] / rest.yy[k])) if rest.yy[k] > 0 else ratio
-        found[k] = values[-1] / smallest * ratio
+        own = np.flatnonzero(seen[k])
+        ratio = float(part.weight[k] / rest.weight[k])
+        if len(own):
+            ratio = max(ratio, float((removed[k, own] / np.maximum(kept[k, own], EPS * removed[k, own])).max()))
+        if rest.yy[k] > level * rest.weight[k] or 100 * EPS * labels[k] > level * rest.weight[k]:
+            ratio = max(ratio, float(labels[k] / max(rest.yy[k], EPS * labels[k])) if labels[k] > 0 else 0.0)
+        own = own[kept[k, own] > 0]
+        root = np.sqrt(kept[k, own])
+        values = np.linalg.eigvalsh(grams[k][np.ix_(own, own)] / np.multiply.outer(root, root))
+        values = values[values > 16 * EPS * len(own) * (1 + ratio) * values.max(initial=0.0)]
+        found[k] = ratio * (values[-1] / values[0] if len(values) else 1.0)
     return found
 
 
@@ -142,7 +154,9 @@ def _definite(before: Array, left: Array, label: object) -> tuple[Array, Array, 
             f"eigenvalue {values[0]:.1e} of what was there), so they were never added as they are; forget only rows "
             f"that were added, with their labels and weights."
         )
-    if values[0] < 0:
+    gone = np.diagonal(left) <= GONE * np.square(size)
+    if values[0] < 0 or gone.any():
+        size[gone] = 0.0
         left = (vectors * np.maximum(values, 0.0)) @ vectors.T * np.multiply.outer(size, size)
     return left[:-1, :-1], left[:-1, -1], float(left[-1, -1])
 
