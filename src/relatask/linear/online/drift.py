@@ -180,7 +180,9 @@ def drift_of(pasts: dict[int, Past], before: Statistics, new: Statistics, tasks:
     known = np.isfinite(p)
     if known.any():
         adjusted[known] = distributions.false_discovery_control(p[known])
-    return Drift(tasks[np.array([k for k, _ in found], dtype=np.intp)], *columns.T, adjusted)
+    n, error, expected, statistic, change, p = columns.T
+    places = np.array([k for k, _ in found], dtype=np.intp)
+    return Drift(tasks[places], n, error, expected, statistic, change, p, adjusted)
 
 
 def _compared(past: Past, old: Errors, stats: Statistics, k: int) -> tuple[float, ...]:

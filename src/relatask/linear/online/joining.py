@@ -209,7 +209,7 @@ def _under_covariance(relation: LearnedCovariance, others: Array, form: Array, c
     if not seen.any():
         return np.zeros(others.shape[1])
     V = Vt[seen].T
-    price = float(relation.strength) * singular.sum() / singular[seen] + float(relation.ridge)  # type: ignore[arg-type]
+    price = float(relation.strength) * singular.sum() / singular[seen] + float(relation.ridge)
     return np.asarray(V @ _smallest(c * V.T @ form @ V + np.diag(price), c * V.T @ cross))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +90,8 @@ def less(whole: Seen, part: Labels, tasks: NDArray, rows: NDArray[np.intp]) -> S
     InputError
         Naming the rows that were never added, or not as often.
     """
-    kept, missing = [], []
+    kept: list[Marks] = []
+    missing: list[tuple[int, int]] = []
     for task in range(len(whole.ends)):
         own, mine = whole.of(task), np.flatnonzero(part.codes == task)
         if not len(mine):
@@ -121,7 +122,7 @@ def row_marks(X: Any) -> Marks:
     n, d = X.shape
     column = _mixed(np.arange(1, d + 1, dtype=np.uint64))
     if sparse.issparse(X):
-        X = sparse.csr_array(X)
+        X = sparse.csr_array(cast(Any, X))
         terms = _mixed(_mixed(_bits(X.data) ^ column[X.indices])) * (X.data != 0)
         total = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(terms, dtype=np.uint64)])
         return np.asarray(total[X.indptr[1:]] - total[X.indptr[:-1]])
