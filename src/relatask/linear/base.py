@@ -157,7 +157,8 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         With rows this is `partial_fit`; with ``refit=False`` no other task is touched, and the new one's coefficients
         are the best given everything else as it was learned: ``w = argmin c/2 ||y - Z w||^2 + R([W; w])``, under a
         prior w's expectation given y. Without rows it has the prior's mean, what the relation extrapolates, or the w of
-        least R([W; w]): the others' mean under `Pairwise`, 0 under `Ridge` and under norms of rows.
+        least R([W; w]): the others' mean under `Pairwise`, 0 under `Ridge` and under norms of rows. Until all tasks are
+        solved again, `objective_` and `residual_` are those of the others.
 
         Parameters
         ----------

@@ -159,8 +159,8 @@ class MultiTaskEstimator(BaseEstimator):
         return self
 
     def _updated(self, found: dict[str, Any]) -> Self:
-        """Take over what changed, all of it at once; the rest of what was learned stays."""
-        self.__dict__ = vars(self) | found
+        """Take over what changed, all of it at once; the rest of what was learned stays, but for what was made of it."""
+        self.__dict__ = {name: value for name, value in vars(self).items() if name != "_influence"} | found
         return self
 
     def _rows(self, X: Any, tasks: Any) -> tuple[Any, NDArray[np.intp] | None]:
