@@ -159,7 +159,7 @@ class MultiTaskEstimator(BaseEstimator):
         return self
 
     def _updated(self, found: dict[str, Any]) -> Self:
-        """Take over what changed, all of it at once; the rest of what was learned stays, but for what was made of it."""
+        """Take over what changed, all of it at once; the rest of what was learned stays."""
         self.__dict__ = {name: value for name, value in vars(self).items() if name != "_influence"} | found
         return self
 
