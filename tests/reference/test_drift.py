@@ -10,7 +10,7 @@ from scipy import stats
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError
-from relatask.relations import HierarchicalPrior, Pairwise, Ridge, TraceNorm
+from relatask.relations import HierarchicalPrior, Pairwise, Relation, Ridge, TraceNorm
 
 
 def squares(X: np.ndarray, y: np.ndarray) -> tuple[float, int]:
@@ -138,3 +138,20 @@ def test_columns_and_weights() -> None:
     model.partial_fit(X[40:], Y[40:], sample_weight=np.full(40, 1.0))
     assert model.drift_.drifted() == [1]
     assert model.drift_.tasks.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("intercept", ["free", "tied", "common", "none"])
+@pytest.mark.parametrize("relation", [Pairwise(0.0005), HierarchicalPrior("diagonal")])
+def test_very_many_tasks_know_their_mean(relation: Relation, intercept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(60), 12)
+    X, W = rng.normal(size=(720, 3)), 0.5 * rng.normal(size=(60, 3))
+    y = np.einsum("nd,nd->n", X, W[codes]) + rng.normal(size=720)
+    found = []
+    for numbers in (1e9, 0.0):
+        monkeypatch.setattr("relatask.linear.online.pasts.WHOLE", numbers)
+        model = MultiTaskRegressor(relation, intercept=intercept).fit(X[::2], y[::2], codes[::2])
+        found.append(model.partial_fit(X[1::2], y[1::2], codes[1::2]).drift_)
+    np.testing.assert_allclose(found[0].statistic, found[1].statistic, rtol=0.05)
+    np.testing.assert_allclose(found[0].expected, found[1].expected, rtol=0.05)
+    assert (found[0].statistic != found[1].statistic).all()

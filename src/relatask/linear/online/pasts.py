@@ -11,10 +11,14 @@ from relatask.linear.features import prices_features
 from relatask.linear.influence.setting import setting_of
 from relatask.linear.online.drift import Past, task_form
 from relatask.linear.path import Model
+from relatask.linear.solvers.structured import complete_graph
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
-from relatask.relations import HierarchicalPrior, Relation, is_quadratic
+from relatask.relations import HierarchicalPrior, Relation, is_quadratic, split
+
+WHOLE = 3e7
+"""Numbers in all tasks' forms up to which what the tasks say of each other is taken whole."""
 
 
 def pasts_of(
@@ -61,6 +65,8 @@ def _settled(stats: Statistics, relation: Relation, noise: Array | None, solver:
     if solver.pooled:
         return _pooled(stats, relation, solver)
     prior = isinstance(relation, HierarchicalPrior)
+    if stats.n_tasks * stats.n_features**2 > WHOLE:
+        return _given_others(stats, relation, noise, solver)
     if not prior and (prices_features(relation) or not is_quadratic(relation)):
         return None
     try:
@@ -78,6 +84,44 @@ def _settled(stats: Statistics, relation: Relation, noise: Array | None, solver:
         if setting.free:
             covariance[d, d] = 1.0 / stats.weight[k]
         return setting.scale, setting.origin[k], covariance, used
+
+    return of
+
+
+def _given_others(stats: Statistics, relation: Relation, noise: Array | None, solver: Model) -> Any:
+    """Very many tasks that are tied to their mean: what they say of it together is as good as known."""
+    scale = np.where(stats.spread > 0, stats.spread, 1.0) if solver.standardize else np.ones(stats.n_features)
+    kind, d = solver.datafit.intercept, stats.n_features
+    center = stats.center if solver.standardize and kind in ("tied", "common") else np.zeros(d)
+    last = kind == "tied"
+    if isinstance(relation, HierarchicalPrior):
+        assert noise is not None
+        values, vectors = np.linalg.eigh(np.asarray(relation.S))
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        own = 1.0 / np.where(noise > 0, noise, 1.0)
+    else:
+        precision = (
+            None if prices_features(relation) or not is_quadratic(relation) else split(relation, stats.n_tasks)[0]
+        )
+        graph = None if precision is None else complete_graph(precision)
+        if graph is None or sum(graph) <= 0:
+            return None
+        root = np.eye(d + last) / np.sqrt(sum(graph))
+        own = solver.datafit.loss_weights(stats)
+
+    def of(k: int) -> tuple[Array, Array, Array, float]:
+        origin = (stats.mean_x[k] if kind == "free" else center) / scale
+        form = task_form(stats, k) / np.multiply.outer(scale, scale)
+        if kind != "free":
+            z = np.append(stats.mean_x[k] / scale - origin, np.ones(int(last)))
+            form = np.pad(form, [(0, int(last))] * 2) + stats.weight[k] * np.multiply.outer(z, z)
+        inner = root.T @ form @ root * own[k]
+        block = root @ np.linalg.solve(np.eye(len(inner)) + inner, root.T) * own[k]
+        covariance = np.pad(block, [(0, d + 1 - len(block))] * 2)
+        used = float(np.vdot(block, form)) + (kind == "free")
+        if kind == "free":
+            covariance[d, d] = 1.0 / stats.weight[k]
+        return scale, origin, covariance, used
 
     return of
 

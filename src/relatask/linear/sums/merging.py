@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from relatask.linear.sums.absent import measured_from
 from relatask.linear.sums.absent import without as lacking
 from relatask.linear.sums.forms import Array, Bucket, Forms
-from relatask.linear.sums.passes import _buckets, _flat, _is_thin
+from relatask.linear.sums.passes import THIN, _buckets, _flat, _is_thin
 from relatask.linear.sums.sparse_bucket import SparseBucket
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
@@ -169,7 +169,8 @@ def _merged_forms(a: Forms, b: Forms, share: Array, step: Array) -> Forms:
             return Forms((Bucket(every, one, rows=np.vstack([few[0], few[1], own])[None]),), t, d)
         gram = _base_gram(a.shared) + _base_gram(b.shared) + own.T @ own
         return Forms((Bucket(every, one, gram=gram[None]),), t, d)
-    held_a, held_b = _held_rows(a), _held_rows(b)
+    # Rows are held of many features only.
+    held_a, held_b = (_held_rows(a), _held_rows(b)) if d > THIN else ({}, {})
     few_rows: dict[int, Array] = {}
     for k in held_a.keys() & held_b.keys():
         pieces = [held_a[k], held_b[k]]
