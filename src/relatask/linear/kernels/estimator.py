@@ -13,11 +13,11 @@ from sklearn.gaussian_process.kernels import Kernel
 from relatask.linear.input import reading
 from relatask.linear.input.labels import known_codes, object_array
 from relatask.linear.kernels.checks import settings_of
-from relatask.linear.kernels.features import FeatureKernel, read_kernel
+from relatask.linear.kernels.features import read_kernel
 from relatask.linear.kernels.fit import fitted
 from relatask.linear.kernels.nested import nested_kernels, resolved_kernels
 from relatask.linear.kernels.path import KernelPath
-from relatask.linear.kernels.spread import Asked, mean_at, variance_at
+from relatask.linear.kernels.spread import predicted
 from relatask.linear.kernels.tasks import read_task_kernel
 from relatask.linear.multitask import MultiTaskEstimator
 from relatask.linear.scoring import explained
@@ -224,18 +224,11 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
             the spread of a task that was not fitted (its noise is not known, nor a free intercept).
         """
         X, codes = self._rows(X, tasks)
-        asked = self._asked(X, codes, return_std)
-        mean = mean_at(self, asked)
-        one = self._fit_layout == "one"
-        if not return_std:
-            return mean.reshape(-1) if one else mean
-        if codes is not None and codes.size and codes.max() >= len(self.tasks_) and (noise or self.intercept == "free"):
-            new = self.new_tasks_.tolist()[codes.max() - len(self.tasks_)]
-            raise InputError(
-                f"task {new!r} was not fitted: the variance of its noise and of a free intercept are not known; "
-                "predict without return_std, or under intercept='none' with noise=False."
-            )
-        variance = variance_at(self, asked)
+        if return_std:
+            self._check_spread(codes, noise)
+        mean, variance = predicted(self, X, codes, return_std)
+        if variance is None:
+            return mean.reshape(-1) if self._fit_layout == "one" else mean
         if noise:
             own = self.noise_variance_
             variance = variance + (own if codes is None else own[codes])
@@ -287,15 +280,17 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
         found = fitted(design, X, layout, kernel, between, settings_of(self))
         return {**vars(probe), "_fit_layout": layout, **found}
 
-    def _asked(self, X: Array, codes: NDArray[np.intp] | None, own: bool) -> Asked:
-        """The kernel of rows to predict with those of fit."""
-        kernel = FeatureKernel(self.kernel_, dict(self.kernel_params or {}))
-        if kernel.precomputed:
-            if own:
-                raise InputError("return_std needs the kernel of each new row with itself, which X does not hold.")
-            return Asked(np.asarray(X[:, self.rows_], dtype=np.float64), None, codes)
-        Z = (X.astype(np.float64) - self.center_) / self.scale_
-        return Asked(kernel.between(Z, self.X_fit_), kernel.diagonal(Z) if own else None, codes)
+    def _check_spread(self, codes: NDArray[np.intp] | None, noise: bool) -> None:
+        """Raise InputError where variances are not known."""
+        if self.kernel == "precomputed":
+            raise InputError("return_std needs the kernel of each new row with itself, which X does not hold.")
+        new = codes is not None and codes.size and codes.max() >= len(self.tasks_)
+        if codes is not None and new and (noise or self.intercept == "free"):
+            name = self.new_tasks_.tolist()[codes.max() - len(self.tasks_)]
+            raise InputError(
+                f"task {name!r} was not fitted: the variance of its noise and of a free intercept are not known; "
+                "predict without return_std, or under intercept='none' with noise=False."
+            )
 
     def _codes(self, tasks: Any, n: int) -> NDArray[np.intp] | None:
         """The task of each of n rows, those only the task kernel knows behind the others."""

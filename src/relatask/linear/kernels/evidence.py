@@ -70,7 +70,7 @@ class SharedEvidence:
         rows = basis @ rows @ basis.T
         project(rows, unit)
         rows *= 0.5 * root * root[:, None]
-        return Slopes(value, between_slope, noise_slope, np.einsum("ij,ijp->p", rows, gradient))
+        return Slopes(value, between_slope, noise_slope, np.tensordot(rows, gradient, 2))
 
     def _rows(self, kernel: Array, root: Array, unit: Array) -> tuple[Array, Array, Array]:
         """Eigenvalues and vectors of the scaled kernel, and the labels in them; the last ones are kept."""
@@ -115,6 +115,10 @@ class LabelEvidence:
         if gradient is None:
             return Slopes(value, between_slope, noise_slope, np.zeros(0))
         slope *= tasks
-        onto = np.zeros(kernel.shape)
-        np.add.at(onto, (e.row[:, None], e.row[None]), slope)
-        return Slopes(value, between_slope, noise_slope, np.einsum("ij,ijp->p", onto, gradient))
+        if len(kernel) < len(e.y):  # rows of several labels: their slopes are added up
+            onto = np.zeros((len(e.y), len(kernel)))
+            onto[np.arange(len(e.y)), e.row] = 1.0
+            slope = onto.T @ slope @ onto
+        else:
+            slope = slope[np.ix_(np.argsort(e.row), np.argsort(e.row))]
+        return Slopes(value, between_slope, noise_slope, np.tensordot(slope, gradient, 2))

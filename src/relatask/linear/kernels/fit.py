@@ -13,7 +13,8 @@ from relatask.linear.kernels.evidence import Evidence, LabelEvidence, SharedEvid
 from relatask.linear.kernels.features import FeatureKernel, check_gram, tolerance_of
 from relatask.linear.kernels.learning import Form, Learned, learn
 from relatask.linear.kernels.rows import Rows, merged, rows_of, units
-from relatask.linear.kernels.solving import Answer, System, check_kernel, chosen_solver, gram, solve
+from relatask.linear.kernels.solving import Answer, chosen_solver, solve
+from relatask.linear.kernels.system import System, check_kernel, gram
 from relatask.linear.kernels.tasks import TaskMatrix, alone
 from relatask.linear.sums.forms import Array
 from relatask.notices import tell

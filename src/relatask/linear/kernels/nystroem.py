@@ -57,6 +57,13 @@ def factor(products: Products, landmarks: int, seed: int) -> Array:
     return out[:, :filled]
 
 
+def thin_spectrum(F: Array) -> tuple[Array, Array]:
+    """Eigenvalues (r,) above rounding, and vectors (N, r), of F F'."""
+    values, turn = np.linalg.eigh(F.T @ F)
+    some = values > 1e-12 * float(values.max(initial=0.0))
+    return values[some], F @ (turn[:, some] / np.sqrt(values[some]))
+
+
 @dataclass(frozen=True, eq=False)
 class Preconditioner:
     """(F F' + D)^-1, with D blocks of neighbouring labels: what F leaves of them, and the strength on the diagonal.

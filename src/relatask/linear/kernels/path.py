@@ -111,7 +111,7 @@ def by_sums(criterion: str, energies: Energies, strengths: Array) -> Array:
     return np.array(out)
 
 
-def chosen(strengths: Array, errors: Array, criterion: str, left_out: int) -> KernelPath:
+def chosen(strengths: Array, errors: Array, left_out: int, criterion: str) -> KernelPath:
     """The least error; among equal ones the greatest strength."""
     if not np.isfinite(errors).any():
         best = len(errors) - 1

@@ -87,7 +87,9 @@ class Shared:
         if self.free:
             offset -= float(np.log(self.loss_weight * self.weight.sum()).sum())
         squares = np.square(self.coordinates).ravel()
-        return Energies(self.values.ravel(), squares, 0.0, n * t, t if self.free else 0, offset)
+        whole = len(self.values) == n
+        outside = 0.0 if whole else max(float(np.square(self.target).sum() - squares.sum()), 0.0)
+        return Energies(self.values.ravel(), squares, outside, n * t, t if self.free else 0, offset)
 
     def trace(self) -> float:
         """Of the scaled kernel."""
@@ -107,6 +109,8 @@ class Shared:
         some = values * own[-1] > 1e-16 * strengths.min()
         basis = basis - np.multiply.outer(self.unit, self.unit @ basis)
         outside = np.square(basis[:, ~some]).sum(1)
+        if basis.shape[1] < len(basis):
+            outside += np.maximum(1 - np.square(basis).sum(1) - np.square(self.unit), 0.0)
         values, basis = values[some], basis[:, some]
         coordinates = self.coordinates[some]
         aside = self.target @ turn - basis @ coordinates

@@ -8,12 +8,14 @@ import numpy as np
 from scipy import linalg
 
 from relatask.linear.kernels.conjugate import conjugate
-from relatask.linear.kernels.features import FeatureKernel, check_semidefinite
-from relatask.linear.kernels.nystroem import factor, preconditioner
+from relatask.linear.kernels.features import check_semidefinite
+from relatask.linear.kernels.nystroem import factor, preconditioner, thin_spectrum
 from relatask.linear.kernels.path import KernelPath, LabelSpectrum, by_sums, chosen, grid, squared
-from relatask.linear.kernels.products import Entries, Products, Scaled
+from relatask.linear.kernels.products import Scaled
+from relatask.linear.kernels.rotated import rotated
 from relatask.linear.kernels.rows import Rows
 from relatask.linear.kernels.shared import Shared
+from relatask.linear.kernels.system import System
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 
@@ -24,58 +26,6 @@ DENSE_LABELS = 2_500
 """Labels up to which "auto" takes a dense factor."""
 EXACT_LABELS = 2_000
 """Labels up to which a path is exact where rows are not shared; beyond, of the kernel's low-rank part."""
-
-
-@dataclass(frozen=True, eq=False)
-class System:
-    """What is to be solved: rows, kernels, loss weights, and how.
-
-    Attributes
-    ----------
-    X : (n, d) rows in the kernel's units, or their (n, n) Gram.
-    rows : labels.
-    kernel, between : K and T.
-    loss_weight : (t,) c_k.
-    free : whether tasks have intercepts of their own.
-    solver : "eigen", "cholesky" or "cg".
-    tol, max_iter, landmarks, memory, seed : of conjugate gradients.
-    """
-
-    X: Array
-    rows: Rows
-    kernel: FeatureKernel
-    between: Array
-    loss_weight: Array
-    free: bool
-    solver: str
-    tol: float
-    max_iter: int
-    landmarks: int | None
-    memory: float
-    seed: int
-
-    def entries(self) -> Entries:
-        """The labels, scaled."""
-        return self.rows.entries(self.loss_weight, self.free)
-
-    def products(self) -> Products:
-        """Omega as an operator."""
-        return Products(self.kernel, self.X, self.between, self.entries(), self.memory)
-
-    def shared(self) -> Shared:
-        """Two eigendecompositions."""
-        n = len(self.rows.place)
-        weight = np.zeros(n)
-        weight[self.rows.row] = self.rows.weight
-        Y = self.rows.spread_out(self.rows.y)
-        K = gram(self.kernel, self.X)
-        return Shared(K, self.between, Y, weight, self.loss_weight, self.free, self.kernel.tolerance)
-
-    def n_landmarks(self) -> int:
-        """3 sqrt(N) unless given, within the memory."""
-        n = len(self.rows.y)
-        wanted = int(3 * np.sqrt(n)) if self.landmarks is None else self.landmarks
-        return max(1, min(wanted, n, int(self.memory / (16 * n))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +76,8 @@ def solve(system: System, strength: float | None, criterion: str) -> Answer:
     """Solve for a strength, or for the best by a criterion where it is None."""
     if system.solver == "eigen":
         return _eigen(system, strength, criterion)
+    if system.solver == "cg" and system.rows.table:
+        return _rotated(system, strength, criterion)
     path = None
     if strength is None:
         if system.solver == "cholesky" and len(system.rows.y) <= EXACT_LABELS:
@@ -135,46 +87,37 @@ def solve(system: System, strength: float | None, criterion: str) -> Answer:
     return _cholesky(system, strength, path) if system.solver == "cholesky" else _gradients(system, strength, path)
 
 
-def gram(kernel: FeatureKernel, X: Array) -> Array:
-    """(n, n) kernel of the rows."""
-    if kernel.precomputed:
-        return X
-    found = kernel.between(X, X)
-    return np.asarray((found + found.T) / 2)
-
-
-def check_kernel(kernel: FeatureKernel, X: Array, seed: int, most: int = 1_500) -> None:
-    """Raise InputError where a kernel that may be indefinite is; of many rows, on some of them."""
-    if kernel.sure:
-        return
-    n = len(X)
-    if n > most:
-        kept = np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
-        X = X[np.ix_(kept, kept)] if kernel.precomputed else X[kept]
-    matrix = gram(kernel, X)
-    if not np.isfinite(matrix).all():
-        raise InputError(f"kernel={kernel.kind!r:.60} gives NaN or infinity on these rows; take another one.")
-    values = np.linalg.eigvalsh(matrix)
-    name = "the precomputed kernel" if kernel.precomputed else f"kernel={kernel.kind!r:.60} on these rows"
-    check_semidefinite(float(values[0]), float(values[-1]), name, kernel.tolerance)
-
-
 def _eigen(system: System, strength: float | None, criterion: str) -> Answer:
     shared = system.shared()
-    energies = shared.energies()
-    path = None
-    if strength is None:
-        strengths = grid(shared.trace(), float(system.rows.weight.sum()))
-        errors, left = (
-            shared.left_out(strengths) if criterion == "loo" else (by_sums(criterion, energies, strengths), 0)
-        )
-        path = chosen(strengths, errors, criterion, left)
-        strength = float(path.strengths[path.best])
+    strength, path = _shared_strength(system, shared, strength, criterion)
     dual = shared.dual(strength)
     image = shared.kernel @ dual @ system.between
+    energies = shared.energies()
     logs = float(np.log(energies.values + strength).sum())
     degrees = energies.degrees(strength)
     return Answer(strength, dual.T.ravel(), image.T.ravel(), path, logs, degrees, 1)
+
+
+def _rotated(system: System, strength: float | None, criterion: str) -> Answer:
+    found = rotated(system)
+    strength, path = _shared_strength(system, found.shared, strength, criterion)
+    dual, n_iter = found.solve(strength, system.tol, system.max_iter)
+    flat = dual.T.ravel()
+    return Answer(strength, flat, system.products()(flat[:, None])[:, 0], path, None, None, n_iter)
+
+
+def _shared_strength(
+    system: System, shared: Shared, strength: float | None, criterion: str
+) -> tuple[float, KernelPath | None]:
+    """The strength that is given, or the best by what is known of the kernel of rows."""
+    if strength is not None:
+        return strength, None
+    strengths = grid(shared.trace(), float(system.rows.weight.sum()))
+    if criterion == "loo":
+        path = chosen(strengths, *shared.left_out(strengths), criterion)
+    else:
+        path = chosen(strengths, by_sums(criterion, shared.energies(), strengths), 0, criterion)
+    return float(path.strengths[path.best]), path
 
 
 def _dense_path(system: System, criterion: str) -> Answer:
@@ -217,10 +160,7 @@ def approximate_path(system: System, criterion: str) -> KernelPath:
     products = system.products()
     entries = products.entries
     thin = entries.centred(factor(products, system.n_landmarks(), system.seed))
-    values, turn = np.linalg.eigh(thin.T @ thin)
-    some = values > 1e-12 * max(float(values[-1]), 1e-300)
-    values = values[some]
-    basis = thin @ (turn[:, some] / np.sqrt(values))
+    values, basis = thin_spectrum(thin)
     return _label_path(LabelSpectrum(values, basis, entries.target, entries.unit, entries.row), system, criterion)
 
 
@@ -229,7 +169,7 @@ def _label_path(spectrum: LabelSpectrum, system: System, criterion: str) -> Kern
     energies = spectrum.energies(len(system.between) if system.free else 0, entries.offset())
     strengths = grid(float(spectrum.values.sum()), float(entries.weight.sum()))
     if criterion != "loo":
-        return chosen(strengths, by_sums(criterion, energies, strengths), criterion, 0)
+        return chosen(strengths, by_sums(criterion, energies, strengths), 0, criterion)
     left, fixed = spectrum.left_out(strengths)
     errors, count = squared(left, fixed, entries.root, entries.weight)
-    return chosen(strengths, errors, criterion, count)
+    return chosen(strengths, errors, count, criterion)

@@ -17,7 +17,7 @@ from relatask.linear.kernels.nystroem import factor, preconditioner
 from relatask.linear.kernels.products import Products, Scaled
 from relatask.linear.kernels.rows import Rows
 from relatask.linear.kernels.shared import Shared
-from relatask.linear.kernels.solving import System
+from relatask.linear.kernels.system import System
 from relatask.linear.sums.forms import Array
 from relatask.notices import tell
 
@@ -40,6 +40,25 @@ class Asked:
     cross: Array
     own: Array | None
     codes: NDArray[np.intp] | None
+
+
+def predicted(model: Any, X: Array, codes: NDArray[np.intp] | None, spread: bool) -> tuple[Array, Array | None]:
+    """Means and, where asked for, variances at rows (m, d) as they were given, a block of rows at a time."""
+    kernel = FeatureKernel(model.kernel_, dict(model.kernel_params or {}))
+    means, variances = [], []
+    size = max(1, CELLS // len(model.X_fit_))
+    for first in range(0, max(len(X), 1), size):
+        rows = X[first : first + size].astype(np.float64)
+        own = None if codes is None else codes[first : first + size]
+        if kernel.precomputed:
+            asked = Asked(rows[:, model.rows_], None, own)
+        else:
+            Z = (rows - model.center_) / model.scale_
+            asked = Asked(kernel.between(Z, model.X_fit_), kernel.diagonal(Z) if spread else None, own)
+        means.append(mean_at(model, asked))
+        if spread:
+            variances.append(variance_at(model, asked))
+    return np.concatenate(means), np.concatenate(variances) if spread else None
 
 
 def system_of(model: Any) -> System:
@@ -75,12 +94,8 @@ def mean_at(model: Any, asked: Asked) -> Array:
     """(m,) or (m, t) predictions."""
     between, level = with_others(model), levels(model)
     if model.fit_tasks_ is not None and asked.codes is not None:
-        found = np.empty(len(asked.cross))
-        for first in range(0, len(found), size := max(1, CELLS // asked.cross.shape[1])):
-            part = slice(first, first + size)
-            mixed = asked.cross[part] * np.take(between[asked.codes[part]], model.fit_tasks_, axis=1)
-            found[part] = mixed @ model.dual_coef_
-        return found + level[asked.codes]
+        mixed = asked.cross * np.take(between[asked.codes], model.fit_tasks_, axis=1)
+        return np.asarray(mixed @ model.dual_coef_ + level[asked.codes])
     dual = model.dual_coef_.reshape(len(model.X_fit_), -1)
     every = asked.cross @ (dual @ between.T) + level
     if asked.codes is None:
