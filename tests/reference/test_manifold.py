@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,3 +156,18 @@ def test_other_features_than_those_of_x_are_refused() -> None:
         Manifold(rows(15, 3))(np.ones((2, 4)))
     with pytest.raises(InputError, match="HierarchicalPrior is a whole model and cannot be combined"):
         HierarchicalPrior() + Manifold(rows(15, 3))
+
+
+def test_the_columns_of_a_frame_are_those_of_x_in_order() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(40, 3)), columns=["a", "b", "c"])
+    y, tasks = rng.normal(size=40), np.arange(40) % 2
+    model = MultiTaskRegressor(Pairwise(1.0) + Manifold(frame[["b", "a", "c"]], 1.0))
+    with pytest.raises(InputError, match="the columns of X in another order"):
+        model.fit(frame, y, tasks)
+    with pytest.raises(InputError, match=r"columns that X does not have: 'z'"):
+        model.set_params(relation=Manifold(frame.rename(columns={"a": "z"}), 1.0)).fit(frame, y, tasks)
+    named = model.set_params(relation=Manifold(frame, 1.0)).fit(frame, y, tasks)
+    assert "40 rows of 3 features" in repr(named.relation_)
+    plain = MultiTaskRegressor(Manifold(frame.to_numpy(), 1.0)).fit(frame, y, tasks)
+    assert (plain.coef_ == named.coef_).all()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
 from relatask.linear.choosing.folds import choose
+from relatask.linear.features import check_names
 from relatask.linear.fitting import End
 from relatask.linear.input import reading
 from relatask.linear.input.design import Design, warn_about_labels
@@ -249,6 +250,7 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         relation = self._relation()
         if not self._pooled:
             relation = relation.bind(design.tasks.tolist())
+        check_names(relation, names)
         model = self._model(stats, design.tasks)
         solved = self._solved(design, layout, stats, relation, model, names)
         seen = labels_of(design).seen() if getattr(self, "track_rows", False) else None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.influence.attributes import LEAVE_TASK_OUT, TRANSFER_OF_CLASSES
 from relatask.linear.influence.leave import leave_task_out_of_classes
+from relatask.linear.features import check_names
 from relatask.linear.input import reading
 from relatask.linear.input.classes import class_weights, encode_classes
 from relatask.linear.linear_classifier import LinearClassifier
@@ -142,6 +143,7 @@ class MultiTaskClassifier(LinearClassifier):
         design = replace(design, weights=class_weights(design, classes, self.class_weight))
         tell_single_classes(design.tasks, _single(design.y, design.codes, design.n_tasks))
         relation = chosen_relation(self.relation).bind(design.tasks.tolist())
+        check_names(relation, getattr(probe, "feature_names_in_", None))
         start = getattr(self, "_end", None) if self.warm_start else None
         found, facts = learned(design, layout, relation, self._model(len(classes)), start)
         coef, intercept = tasks_first(found)

@@ -25,12 +25,13 @@ from relatask.notices import InputError
 from relatask.relations import Relation, Sum, registry
 from relatask.relations.graphs import Positions
 from relatask.relations.trees import BoundTree, Tree
+from relatask.relations.unlabelled import Unlabelled
 
 Arrays = dict[str, np.ndarray]
 
 RECORDS: dict[str, type] = {
     kind.__name__: kind
-    for kind in (Statistics, Forms, Bucket, SparseBucket, SparseRows, End, Start, State, Drift, Seen)
+    for kind in (Statistics, Forms, Bucket, SparseBucket, SparseRows, End, Start, State, Drift, Seen, Unlabelled)
 } | {"path": Path}
 """Dataclasses that a fitted model may hold, by the names they are written under."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from relatask.linear.input.labels import listed
 from relatask.linear.problem import Columns, Problem
 from relatask.linear.sums.added import added
 from relatask.linear.sums.forms import Array
@@ -48,6 +50,19 @@ def taken_apart(relation: Relation, columns: Columns | None) -> tuple[Array | No
             Q = form_on(part, columns)
             total = Q if total is None else total + Q
     return total, (rest[0] if len(rest) == 1 else Sum(rest)) if rest else Ridge(0.0)
+
+
+def check_names(relation: Relation, names: Any) -> None:
+    """Raise InputError where a part was given other columns, or in another order, than X; None means unnamed."""
+    for part in parts(relation):
+        known = part.feature_names if isinstance(part, FeatureQuadratic) else None
+        if names is None or known is None or known == tuple(names):
+            continue
+        wrong = [name for name in known if name not in set(names)]
+        told = f"columns that X does not have: {listed(wrong)}" if wrong else "the columns of X in another order"
+        raise InputError(
+            f"{type(part).__name__} was given rows with {told}; give it rows with the columns of X, in the same order."
+        )
 
 
 def form_on(part: FeatureQuadratic, columns: Columns | None) -> Array:

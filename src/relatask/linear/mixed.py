@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.special import expit
 
+from relatask.linear.features import check_names
 from relatask.linear.input import reading
 from relatask.linear.input.design import Design, as_float, each_label
 from relatask.linear.input.labels import listed
@@ -177,6 +178,7 @@ class MultiTaskLinear(MultiTaskEstimator):
         own = (slice(None) if code is None else code,)
         scaled = replace(design, y=(design.y - shift[own]) / scale[own])
         relation = chosen_relation(self.relation).bind(design.tasks.tolist())
+        check_names(relation, getattr(probe, "feature_names_in_", None))
         model = LossModel(
             ByTask(tuple(kinds)),
             self.weighting,  # type: ignore[arg-type]

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy import sparse
 
 from relatask.notices import InputError
 from relatask.relations.checks import Strength, check_strength, chosen
-from relatask.relations.neighbours import anchor_form, distinct, neighbour_form, spread
 from relatask.relations.relation import FeatureQuadratic
-
-LARGEST = 10_000
-"""Features whose (d, d) form is still made."""
-
-# Rows that have been read, and their forms at strength 1: a path of strengths makes the graph once.
-_read: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-_forms: dict[tuple[Any, ...], np.ndarray] = {}
+from relatask.relations.unlabelled import Unlabelled
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,13 +85,18 @@ class Manifold(FeatureQuadratic):
         _check_whole("seed", self.seed, 0)
         if self.landmarks is not None:
             _check_whole("landmarks", self.landmarks, 2)
-        object.__setattr__(self, "X_unlabelled", _rows(self.X_unlabelled))
+        object.__setattr__(self, "X_unlabelled", Unlabelled.read(self.X_unlabelled))
         self._check_count(self.X_unlabelled.shape[0], "rows")
 
     @property
     def n_features(self) -> int:
         """The number of features d."""
         return int(self.X_unlabelled.shape[1])
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the features, where rows came as a frame."""
+        return self.X_unlabelled.names
 
     def form(self) -> np.ndarray:
         """Give strength * 2/v X' L X, (d, d)."""
@@ -115,24 +111,8 @@ class Manifold(FeatureQuadratic):
     def _unit(self) -> np.ndarray:
         """The form at strength 1."""
         X = self.X_unlabelled
-        settings = (self.n_neighbors, self.normalized, self.landmarks, self.standardize, self.seed)
-        key = (id(X), *settings)
-        if key not in _forms:
-            own = distinct(X)
-            self._check_count(own.shape[0], "distinct rows")
-            near = own
-            if not sparse.issparse(own):
-                near = own - own.mean(0)
-            if self.standardize:
-                scale = spread(own)
-                near = sparse.csr_array(near @ sparse.diags_array(1 / scale)) if sparse.issparse(own) else near / scale
-            if self.landmarks is None:
-                made = neighbour_form(own, near, self.n_neighbors, self.normalized)
-            else:
-                made = anchor_form(own, near, self.n_neighbors, self.landmarks, self.seed)
-            _forms[key] = made
-            weakref.finalize(X, _forms.pop, key, None)
-        return _forms[key]
+        self._check_count(X.distinct.shape[0], "distinct rows")
+        return X.form(self.n_neighbors, self.normalized, self.landmarks, self.standardize, self.seed)
 
     def _check_count(self, n: int, what: str) -> None:
         """Raise InputError where there are too few rows for the graph."""
@@ -154,43 +134,3 @@ def _check_whole(name: str, value: Any, least: int) -> None:
     """Raise InputError unless this is a whole number from `least` on."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise InputError(f"Manifold: {name}={value!r} is not usable; expected a whole number >= {least}.")
-
-
-def _rows(X: Any) -> Any:
-    """Rows as a read-only float64 copy, dense or CSR; those that were read before as they are.
-
-    Raises
-    ------
-    InputError
-        For what is no table of finite numbers, or has too many columns.
-    """
-    if _read.get(id(X)) is X:
-        return X
-    try:
-        if sparse.issparse(X):
-            rows: Any = sparse.csr_array(cast(Any, X), dtype=np.float64, copy=True)
-            numbers = rows.data
-        else:
-            rows = np.array(X, dtype=np.float64, order="C")
-            numbers = rows
-    except (TypeError, ValueError) as error:
-        raise InputError(f"Manifold: X_unlabelled could not be read as rows of numbers ({error}).") from error
-    if rows.ndim != 2 or 0 in rows.shape:
-        raise InputError(f"Manifold: X_unlabelled has shape {rows.shape}; expected rows of features, (n, d).")
-    if not np.isfinite(numbers).all():
-        where = ""
-        if rows is numbers:
-            row, column = np.argwhere(~np.isfinite(rows))[0].tolist()
-            where = f" (row {row}, column {column})"
-        raise InputError(
-            f"Manifold: X_unlabelled contains NaN or infinity{where}; leave these rows out, or impute them as you "
-            "impute X."
-        )
-    if rows.shape[1] > LARGEST:
-        raise InputError(
-            f"Manifold: X_unlabelled has {rows.shape[1]} features, and a form of all pairs of them would be made; "
-            f"reduce X and X_unlabelled to {LARGEST} or fewer, for example by sklearn's TruncatedSVD."
-        )
-    numbers.flags.writeable = False
-    _read[id(rows)] = rows
-    return rows

@@ -161,6 +161,11 @@ class FeatureQuadratic(Relation):
     def n_features(self) -> int:
         """The number of features d."""
 
+    @property
+    @abstractmethod
+    def feature_names(self) -> tuple[str, ...] | None:
+        """The names of the features, where they are known."""
+
     @abstractmethod
     def form(self) -> np.ndarray:
         """Give Q (d, d), in the units in which the relation was given its features."""
