@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from relatask.linear.features import check_names
 from relatask.linear.influence.attributes import LEAVE_TASK_OUT, TRANSFER_OF_CLASSES
 from relatask.linear.influence.leave import leave_task_out_of_classes
-from relatask.linear.features import check_names
 from relatask.linear.input import reading
 from relatask.linear.input.classes import class_weights, encode_classes
 from relatask.linear.linear_classifier import LinearClassifier
