@@ -147,7 +147,7 @@ def build_splits(config: RunConfig, problem: Problem) -> Any:
     return splits.time(problem.split_column, split.k)
 
 
-def describe_splits(config: RunConfig, problem: Problem) -> str:
+def describe_splits(config: RunConfig, problem: Problem | None = None) -> str:
     """Return in words how rows are divided."""
     split = config.data.split
     within = f", drawn within each {config.data.by}" if config.data.by else ""

@@ -21,7 +21,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 class DataConfig(Section):
     """Where the table is, and how it is divided."""
 
-    path: str = Field(description="a CSV, TSV or Parquet file, relative to this configuration file")
+    path: str = Field(
+        description="a CSV, TSV or Parquet file, or a folder of Parquet parts, relative to this configuration file"
+    )
     by: str | None = Field(
         default=None, description="the column whose values are the tasks; leave out if tasks are columns"
     )

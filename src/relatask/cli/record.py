@@ -46,6 +46,8 @@ def make_record(
     model: Any = None,
     scale: Any = None,
     taught: tuple[Teaching | None, Teaching | None] = (None, None),
+    support: tuple[TaskSupport, ...] | None = None,
+    splits: str | None = None,
 ) -> RunRecord:
     """Return the record of a run.
 
@@ -71,6 +73,10 @@ def make_record(
         Of these inputs.
     taught : pair of Teaching or None
         Who taught whom: shares of fitted values, and what removing a task does.
+    support : tuple of TaskSupport, optional
+        Labels per task, where the problem holds none.
+    splits : str, optional
+        How rows are divided, where that is not as the configuration says.
     """
     config = loaded.config
     others = [name for name in study.methods if name != main]
@@ -93,7 +99,7 @@ def make_record(
             Method(name, words.get(name, ""), "main" if name == main else _role(name, study))
             for name in [main, *others]
         ),
-        support=_support(problem, study, main),
+        support=_support(problem, study, main) if support is None else support,
         differences=tuple(study.differences(main, name) for name in others),
         overall=overall_rows(study.scores, [main, *others]),
         verdict=tuple(study.verdict(main).split("\n\n")),
@@ -107,7 +113,7 @@ def make_record(
         ),
         costs=tuple(_cost(name, study) for name in [main, *others]),
         checks=checks,
-        splits=describe_splits(config, problem),
+        splits=describe_splits(config, problem) if splits is None else splits,
         configuration=loaded.text(),
         environment=environment,
         transfer=taught[0],

@@ -30,6 +30,7 @@ from relatask.cli.outcome import as_json as outcome_json
 from relatask.cli.outcome import tell
 from relatask.cli.problem import Problem, read_problem, sha256
 from relatask.cli.seen import fingerprints, sketch
+from relatask.cli.streamed_rows import is_streamed
 from relatask.notices import InputError, RelataskWarning
 
 TOLD = ("RT001", "RT005", "RT014", "RT015", "RT016", "RT017")
@@ -52,6 +53,10 @@ def train(
     if resume and overwrite:
         raise InputError("--resume and --overwrite exclude each other: go on with the run, or start it again.")
     check_jobs(jobs)
+    if is_streamed(loaded.data):
+        from relatask.cli.streaming import train_streamed
+
+        return train_streamed(loaded, resume=resume, overwrite=overwrite, dry_run=dry_run, as_json=as_json)
     folder = loaded.folder
     check_folder(folder, resume=resume, overwrite=overwrite)
     if resume:

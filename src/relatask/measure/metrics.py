@@ -151,22 +151,29 @@ def evaluate(
     check_labels(flat_y, flat_prediction, flat_codes, of)
     train = np.zeros(n_tasks, dtype=np.int64) if n_train is None else np.asarray(n_train, dtype=np.int64)
     m = moments(flat_y, flat_prediction, flat_codes, n_tasks, of, ranked=not RANKED.isdisjoint(names))
-    present = np.flatnonzero(m.n)
+    return rows_of(m, labels, names, train)
+
+
+def rows_of(
+    m: Moments, labels: Sequence[str], metrics: Sequence[str], n_train: npt.NDArray[Any]
+) -> list[dict[str, Any]]:
+    """Metrics as `evaluate` gives them, from sums per task; `n_train` (t,) are labels in training."""
+    present = np.flatnonzero(m.n).tolist()
     rows: list[dict[str, Any]] = []
-    for name in names:
+    for name in metrics:
         better = METRICS[name].better
         if name in PER_TASK:
             values = of_tasks(name, m)
             rows += [
                 {"task": labels[k], "metric": name, "value": float(values[k]), "better": better}
-                | {"n": int(m.n[k]), "n_train": int(train[k])}
+                | {"n": int(m.n[k]), "n_train": int(n_train[k])}
                 for k in present
-                if of is None or of[k] in KINDS_OF[name]
+                if m.kinds is None or m.kinds[k] in KINDS_OF[name]
             ]
-        if name in OVERALL and len(present) and suits_all(name, of):
+        if name in OVERALL and len(present) and suits_all(name, m.kinds):
             rows.append(
                 {"task": ALL, "metric": name, "value": float(over_all(name, m)), "better": better}
-                | {"n": int(m.n.sum()), "n_train": int(train.sum())}
+                | {"n": int(m.n.sum()), "n_train": int(n_train.sum())}
             )
     return rows
 
@@ -182,5 +189,6 @@ __all__ = [
     "known_metric",
     "moments",
     "overall_metric",
+    "rows_of",
     "task_metric",
 ]
