@@ -553,7 +553,12 @@ def test_what_else_cannot_be_used() -> None:
     with pytest.raises(InputError, match="groups has shape"):
         MultiTaskRegressorCV(cv=GroupKFold(2)).fit(data.X, data.y, data.tasks, groups=[1, 2])
     with pytest.raises(InputError, match="every label fits itself"):
-        MultiTaskRegressorCV(Ridge(), strengths=[0.0, 1.0]).fit(data.X, data.y, data.tasks)
+        MultiTaskRegressorCV(Ridge(), strengths=[0.0, 1.0], cv="loo").fit(data.X, data.y, data.tasks)
+    wide = case("groups", 16, t=2, d=40, n=8)
+    # The mean of all tasks is free under Pairwise, and with 40 features it goes through every label.
+    with pytest.raises(InputError, match="add a Ridge to the relation"):
+        MultiTaskRegressorCV(cv="loo").fit(wide.X, wide.y, wide.tasks)
+    assert MultiTaskRegressorCV().fit(wide.X, wide.y, wide.tasks).path_.criterion == "folds"
     with pytest.raises(InputError, match=r"has 9 labels for as many coefficients"):
         MultiTaskRegressorCV(Pairwise(), cv="reml").fit(data.X[:9], data.y[:9], np.repeat([0, 1, 2], 3))
     with pytest.raises(InputError, match="cv='loo' is for the squared loss"):

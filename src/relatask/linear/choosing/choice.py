@@ -88,23 +88,11 @@ def chosen(road: Road, relation: Relation, settings: Settings) -> tuple[Relation
     if criterion in ("gcv", "reml") and road.stats is not None and road.model is not None:
         return by_sums(road.stats, relation, names, road.model, settings)
     tried = grid(relation, names, road.reach, settings.strengths)
-    closed = criterion == "loo" or (settings.cv is None and has_closed_form(relation))
-    if closed and road.stats is not None and road.model is not None:
-        here = prepared(road.stats, relation, tried.names, tried.candidates, road.model)
-        if criterion == "loo":
-            _check_size(here, criterion)
-        if criterion == "loo" or _size(here) <= WIDE:
-            found = leave_one_out(road.design, here)
-            if found.weight.sum() == 0 and not tried.array.all() and len(tried.candidates) > 1:
-                raise InputError("at strength 0 every label fits itself, so none can be judged; leave 0 out.")
-            path = _judged(found, tried, road, settings, "loo", found.left_out)
-            if settings.strengths is None and len(names) == 2 and path.standard_errors is not None:
-                more = finer(tried, chosen_place(path.errors, None, tried.array))
-                there = prepared(road.stats, relation, more.names, more.candidates, road.model)
-                found = joined(found, leave_one_out(road.design, there))
-                tried = Grid(tried.names, tried.candidates + more.candidates[1:])
-                path = _judged(found, tried, road, settings, "loo", found.left_out)
-            return _filled(relation, tried, path)
+    asked = criterion == "loo"
+    if asked or (settings.cv is None and has_closed_form(relation)):
+        found = _by_leaving_out(road, relation, tried, settings, asked)
+        if found is not None:
+            return found
     sides = sides_of(FOLDS if settings.cv is None else settings.cv, road.design, road.kept, road.groups)
     folds = held_out_errors(road.design, road.count, sides, road.fold_errors, tried)
     if folds is None and settings.cv is not None and not isinstance(settings.cv, int | np.integer):
@@ -147,6 +135,36 @@ def by_sums(
         tried = Grid(tried.names, tried.candidates + more.candidates[1:])
         best = chosen_place(criterion, None, tried.array)
     return _filled(relation, tried, Path(tried.names, tried.array, criterion, best, None, None, 0, "gcv"))
+
+
+def _by_leaving_out(
+    road: Road, relation: Relation, tried: Grid, settings: Settings, asked: bool
+) -> tuple[Relation, Path] | None:
+    """Exact leave-one-out; None where it was not asked for, and costs too much or can judge no label."""
+    if road.stats is None or road.model is None:
+        return None
+    here = prepared(road.stats, relation, tried.names, tried.candidates, road.model)
+    if asked:
+        _check_size(here, "loo")
+    elif _size(here) > WIDE:
+        return None
+    found = leave_one_out(road.design, here)
+    if found.weight.sum() == 0:
+        if not asked:
+            return None
+        cause = "at strength 0" if not tried.array.all() and len(tried.candidates) > 1 else "at these strengths"
+        raise InputError(
+            f"cv='loo': {cause} every label fits itself, so that none can be judged; "
+            + ("leave 0 out." if cause == "at strength 0" else "add a Ridge to the relation, or use folds, as cv=5.")
+        )
+    path = _judged(found, tried, road, settings, "loo", found.left_out)
+    if settings.strengths is None and len(tried.names) == 2:
+        more = finer(tried, chosen_place(path.errors, None, tried.array))
+        there = prepared(road.stats, relation, more.names, more.candidates, road.model)
+        found = joined(found, leave_one_out(road.design, there))
+        tried = Grid(tried.names, tried.candidates + more.candidates[1:])
+        path = _judged(found, tried, road, settings, "loo", found.left_out)
+    return _filled(relation, tried, path)
 
 
 def best_per_task(path: Path) -> Array | None:

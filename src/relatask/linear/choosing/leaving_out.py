@@ -16,7 +16,7 @@ from relatask.linear.path import CHUNK, Model
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import Family, family
-from relatask.linear.solvers.selected import Block, Selected, selected
+from relatask.linear.solvers.selected import Block, Selected, selected, writes_blocks
 from relatask.linear.solvers.structured import factorise
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
@@ -57,7 +57,7 @@ class Prepared:
         """Some candidates at a time, W (t, s, d), and the blocks of their inverses; the weakest comes first."""
         for group in self.groups:
             t, d = group.problem.shape
-            size = max(1, int(CHUNK // (t * d * d)))
+            size = max(1, int(CHUNK // (t * d * (d if writes_blocks(group.problem.forms, group.family) else 1))))
             for first in range(0, len(group.places), size):
                 some = group.some(slice(first, first + size))
                 steps, factor = self.model.max_iter, factorise(some.problem.forms, some.family)

@@ -17,12 +17,12 @@ from relatask.linear.solvers.structured import (
     Factor,
     Forest,
     Inverted,
+    InvertedByRows,
     complete_graph,
     eigen_path,
     eliminated,
-    pseudo_inverse,
+    gain_inverses,
 )
-from relatask.linear.sums import common
 from relatask.linear.sums.forms import Array, Bucket, Forms, SpectrumBucket, reciprocal
 from relatask.linear.sums.sparse_bucket import SparseSpectrum
 from relatask.relations.edges import Edges
@@ -137,6 +137,11 @@ def is_quick(forms: Forms, family: Family) -> bool:
     return _structure(forms, family) is not None
 
 
+def writes_blocks(forms: Forms, family: Family) -> bool:
+    """Whether (d, d) blocks of all tasks are held at once, for every strength."""
+    return _structure(forms, family) not in (_complete, _kronecker)
+
+
 def densest(family: Family, n_features: int) -> int:
     """The order of the largest matrix that has to be inverted where no structure helps."""
     return width(levels_of(family.member(len(family) - 1))) * n_features
@@ -178,11 +183,7 @@ def _complete(forms: Forms, family: Family, factor: Factor | None) -> Callable[[
     for number, bucket in enumerate(buckets):
         bucket_of[bucket.tasks], place_of[bucket.tasks] = number, np.arange(len(bucket.tasks))
     pulled = np.flatnonzero(pull > 0)
-    through = None
-    if len(pulled):
-        mean = factor.for_mean if isinstance(factor, Complete) else None
-        known = mean.inverses[pulled] if isinstance(mean, Inverted) else None
-        through = _gains(forms, ridge[pulled], pull[pulled], known)
+    through = _through(forms, np.stack([ridge, pull]), factor) if len(pulled) else None
 
     def block(k: int) -> Block:
         bucket, place = buckets[bucket_of[k]], int(place_of[k])
@@ -193,35 +194,29 @@ def _complete(forms: Forms, family: Family, factor: Factor | None) -> Callable[[
         # Directions that nothing is seen of are no rows' coordinates.
         own = np.where(bucket.values[place] > 0, own, 0.0)
         written = np.zeros((len(pull), len(basis), len(basis)))
-        written[pulled] = through(basis)
+        written[pulled] = through(basis)[pulled]
         written *= pull[:, None, None] * own[:, :, None] * own[:, None, :]
         return Block(basis, own, written, bucket.values[place])
 
     return block
 
 
-def _gains(forms: Forms, ridge: Array, pull: Array, inverses: Array | None) -> Callable[[Array], Array]:
-    """Give the function V (r, d) -> V gain_s^-1 V' (s, r, r), gain = sum_k (G_k + ridge I)(G_k + (ridge + pull) I)^-1.
+def _through(forms: Forms, strengths: Array, factor: Factor | None) -> Callable[[Array], Array]:
+    """Give the function V (r, d) -> V gain_s^-1 V' (s, r, r): what tasks tied through their mean say about it."""
+    mean = factor.for_mean if isinstance(factor, Complete) else None
+    known = mean if isinstance(mean, Inverted | InvertedByRows) else gain_inverses(forms, strengths)
+    if isinstance(known, InvertedByRows):
+        every = range(strengths.shape[1])
+        return lambda V: np.stack([V @ known.each(s, V).T for s in every])
+    s, d, _ = known.inverses.shape
+    beside = np.ascontiguousarray(known.inverses.transpose(1, 0, 2)).reshape(d, s * d)
 
-    Where tasks are tied through their mean, its inverse is what they say about that mean.
-    """
-    if inverses is None and not common.is_few(forms):
-        inverses = np.stack([pseudo_inverse(forms.spectrum.gain(r, p)) for r, p in zip(ridge, pull, strict=True)])
-    if inverses is not None:
-        s, d, _ = inverses.shape
-        beside = np.ascontiguousarray(inverses.transpose(1, 0, 2)).reshape(d, s * d)
+    def turned(V: Array) -> Array:
+        # Two products for all strengths, not two for each.
+        half = (V @ beside).reshape(-1, d) @ V.T
+        return half.reshape(len(V), s, len(V)).swapaxes(0, 1)
 
-        def turned(V: Array) -> Array:
-            # Two products for all strengths, not two for each.
-            half = (V @ beside).reshape(-1, d) @ V.T
-            return half.reshape(len(V), s, len(V)).swapaxes(0, 1)
-
-        return turned
-    solvers = []
-    for r, p in zip(ridge, pull, strict=True):
-        spectrum, outside = common.gain(forms, r, p)
-        solvers.append((spectrum, *spectrum.factors(np.full((1, 1), outside))))
-    return lambda V: np.stack([V @ s.combine(V[None], *f)[0].T for s, *f in solvers])
+    return turned
 
 
 def _directions(bucket: SpectrumBucket, place: int) -> Array:

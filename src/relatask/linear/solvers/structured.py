@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.solvers.family import Family
 from relatask.linear.sums import common
-from relatask.linear.sums.forms import ROUNDING, Array, Bucket, Forms
+from relatask.linear.sums.forms import ROUNDING, Array, Bucket, Forms, SpectrumBucket
 from relatask.linear.sums.shifted import inverse, one_shift, shifted
 from relatask.relations.edges import Edges, Elimination
 from relatask.relations.precision import Diagonal, LowRank, Precision
@@ -88,10 +88,7 @@ def _complete(forms: Forms, strengths: Array) -> Factor:
         for_mean: Factor = _gain_inverses([own.gain(forms, ridge[0], pull[0])])
     else:
         blocks = forms.spectrum.shifted(np.broadcast_to(total, (t, len(total))))
-        if common.is_few(forms):
-            for_mean = _sparse_gain_inverses(forms, strengths)
-        else:
-            for_mean = _gain_inverses([forms.spectrum.gain(r, p) for r, p in strengths.T])
+        for_mean = gain_inverses(forms, strengths)
 
     return Complete(forms, blocks, for_mean, ridge, pull)
 
@@ -125,17 +122,39 @@ class Inverted:
         return np.einsum("sde,se->sd", self.inverses, b)
 
 
+def gain_inverses(forms: Forms, strengths: Array) -> Inverted | InvertedByRows:
+    """Invert gain = sum_k (G_k + ridge I)(G_k + (ridge + pull) I)^-1 for ridges and pulls (2, s)."""
+    if common.is_few(forms):
+        return _sparse_gain_inverses(forms, strengths)
+    return _gain_inverses([forms.spectrum.gain(r, p) for r, p in strengths.T])
+
+
 def _gain_inverses(gains: Sequence[Array]) -> Inverted:
     return Inverted(np.stack([pseudo_inverse(gain) for gain in gains]))
 
 
-def _sparse_gain_inverses(forms: Forms, strengths: Array) -> Factor:
-    """The same, by products with the rows."""
+@dataclass(frozen=True, eq=False)
+class InvertedByRows:
+    """The same by products with the rows of all tasks: of each system its spectrum, and what solves with it."""
+
+    solvers: tuple[tuple[SpectrumBucket, Array, Array], ...]
+
+    def __call__(self, b: Array) -> Array:
+        """Solve with (s, d)."""
+        return np.stack([self.each(s, v[None])[0] for s, v in enumerate(b)])
+
+    def each(self, s: int, b: Array) -> Array:
+        """Solve system s with several right-hand sides (r, d)."""
+        spectrum, within, outside = self.solvers[s]
+        return spectrum.combine(b[None], within, outside)[0]
+
+
+def _sparse_gain_inverses(forms: Forms, strengths: Array) -> InvertedByRows:
     solvers = []
     for r, p in strengths.T:
         spectrum, outside = common.gain(forms, r, p)
         solvers.append((spectrum, *spectrum.factors(np.full((1, 1), outside))))
-    return lambda b: np.stack([s.combine(v[None, None], *f)[0, 0] for (s, *f), v in zip(solvers, b, strict=True)])
+    return InvertedByRows(tuple(solvers))
 
 
 def _kronecker(bucket: Bucket, family: Family) -> Factor:
