@@ -8,20 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.optimize import minimize
-from scipy.stats import multivariate_normal
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, TimeSeriesSplit
 
-from linear_oracle import Case, case, center_and_scale, loss_weights
+from choosing_cases import INTERCEPTS, RING, STRUCTURES, precision_of, rows_of, setting
+from linear_oracle import case
+from relatask.data import load
 from relatask.linear import MultiTaskClassifier, MultiTaskClassifierCV, MultiTaskRegressor, MultiTaskRegressorCV
 from relatask.linear.choosing.leaving_out import generalised, prepared
-from relatask.linear.choosing.pairs import Weighed
-from relatask.linear.choosing.reml import evidence
-from relatask.linear.input import reading
 from relatask.linear.losses import Huber
-from relatask.linear.losses.squared import Squared
-from relatask.linear.path import Model
 from relatask.linear.solvers.family import family
 from relatask.linear.solvers.selected import selected
 from relatask.notices import InputError, RelataskWarning
@@ -34,31 +29,11 @@ from relatask.relations import (
     Relation,
     Ridge,
     SharedSparsity,
-    TaskPrecision,
     TraceNorm,
-    parts,
     strengths,
     with_parameters,
 )
-
-INTERCEPTS = ("free", "tied", "common", "none")
-RING = np.array([[0, 1, 0, 1], [1, 0, 2, 0], [0, 2, 0, 1], [1, 0, 1, 0.0]])
-STRUCTURES: dict[str, Relation] = {
-    "diagonal": Ridge(0.7),
-    "complete graph": Pairwise(0.2),
-    "complete graph and ridge": Pairwise(0.2) + Ridge(0.1),
-    "forest": Chain(0.4, order=(2, 0, 3, 1)),
-    "forest and ridge": Chain(0.4) + Ridge(0.1),
-    "cycle": Graph(RING, 0.3),
-    "dense": TaskPrecision(np.linalg.inv(0.5 * np.eye(4) + 0.5), 0.3),
-    "graph on a complete graph": Graph(RING, 0.3) + Pairwise(0.1),
-}
-
-
-def setting(data: Case, relation: Relation, intercept: str, weighting: str = "task", **more: Any) -> tuple:
-    design = reading.design(data.X, data.y, data.tasks, data.weights)[1]
-    model = Model(Squared(weighting, intercept), True, False, "auto", 1e-9, 10_000)
-    return design, design.statistics(), model
+from relatask.study import splits
 
 
 @pytest.mark.parametrize("layout", ["groups", "columns", "holes"])
@@ -67,7 +42,7 @@ def test_blocks_are_those_of_the_dense_inverse(structure: str, layout: str) -> N
     relation = STRUCTURES[structure]
     for d, intercept in ((3, "free"), (3, "tied"), (14, "none")):
         data = case(layout, 1, t=4, d=d, n=9)
-        _, stats, model = setting(data, relation, intercept)
+        _, stats, model = setting(data, intercept)
         problem = model.prepare(stats)[3]
         t, p = problem.shape
         many = [with_parameters(relation, **{k: f * v for k, v in strengths(relation).items()}) for f in range(1, 11)]
@@ -85,33 +60,6 @@ def test_blocks_are_those_of_the_dense_inverse(structure: str, layout: str) -> N
                 expected = np.einsum("nd,de,ne->n", rows, inverse[k, :, k], rows)
                 np.testing.assert_allclose(block.forms(block.coordinates(rows))[:, s], expected, rtol=1e-9)
                 assert block.freedom()[s] == pytest.approx(np.vdot(inverse[k, :, k], grams[k]), rel=1e-9)
-
-
-def rows_of(data: Case, intercept: str, weighting: str) -> tuple[np.ndarray, ...]:
-    """Every label's row among all tasks' coefficients and intercepts, its value, loss weight and own weight, task."""
-    center, scale = center_and_scale(data, True)
-    c, d = loss_weights(data, weighting), data.X.shape[1]
-    width = d + (intercept == "tied")
-    extra = {"free": data.t, "common": 1}.get(intercept, 0)
-    A = []
-    for k, x, _, _ in data.labels():
-        row = np.zeros(data.t * width + extra)
-        row[k * width : k * width + d] = x / scale - (0.0 if intercept == "none" else center / scale)
-        row[k * width + d : (k + 1) * width] = 1.0
-        if extra:
-            row[data.t * width + (k if intercept == "free" else 0)] = 1.0
-        A.append(row)
-    labels = data.labels()
-    y, s = np.array([label[2] for label in labels]), np.array([label[3] for label in labels])
-    task = np.array([label[0] for label in labels])
-    return np.array(A), y, c[task] * s, s, task
-
-
-def precision_of(relation: Relation, t: int, width: int, extra: int) -> np.ndarray:
-    out = np.zeros((t * width + extra, t * width + extra))
-    P = sum(part.precision(t).dense() for part in parts(relation))
-    out[: t * width, : t * width] = np.kron(P, np.eye(width))
-    return out
 
 
 @pytest.mark.parametrize("intercept", INTERCEPTS)
@@ -171,7 +119,7 @@ def test_generalised_errors_are_those_of_the_hat_matrix(relation: Relation, inte
     data = case("groups", 5, t=4, d=2, n=6)
     names = tuple(strengths(relation))
     values = tuple(strengths(relation).values())
-    _, stats, model = setting(data, relation, intercept, "sum")
+    _, stats, model = setting(data, intercept, "sum")
     criterion, freedom = generalised(prepared(stats, relation, names, [values], model))
     own = MultiTaskRegressor(relation, intercept=intercept, weighting="sum", tol=1e-9)
     hat = np.empty((len(data.y), len(data.y)))
@@ -279,115 +227,6 @@ def test_a_grid_costs_one_eigendecomposition_a_task_and_no_refit(monkeypatch: py
     buckets = len(model._statistics.forms.buckets)
     assert counts["spectra"] <= 2 * buckets
     assert (counts["solves"], counts["fits"]) == (1, 1)
-
-
-def restricted(data: Case, relation: Relation, intercept: str, weighting: str) -> float:
-    """Minus two log densities of contrasts of the labels that no flat direction moves, the noise at its best."""
-    A, y, weight, _, _ = rows_of(data, intercept, weighting)
-    width = data.X.shape[1] + (intercept == "tied")
-    size = data.t * width
-    P = sum(part.precision(data.t).dense() for part in parts(relation))
-    values, basis = np.linalg.eigh(P)
-    held = values > 1e-9 * values[-1]
-    flat = np.hstack([A[:, size:], A[:, :size] @ np.kron(basis[:, ~held], np.eye(width))])
-    covariance = A[:, :size] @ np.kron((basis[:, held] / values[held]) @ basis[:, held].T, np.eye(width))
-    covariance = covariance @ A[:, :size].T + np.diag(1 / weight)
-    if flat.shape[1]:
-        left, singular, _ = np.linalg.svd(flat)
-        contrasts = left[:, int((singular > 1e-9 * singular[0]).sum()) :].T
-    else:
-        contrasts = np.eye(len(y))
-    V, z = contrasts @ covariance @ contrasts.T, contrasts @ y
-    noise = z @ np.linalg.solve(V, z) / len(z)
-    return float(-2 * multivariate_normal(np.zeros(len(z)), noise * V).logpdf(z))
-
-
-@pytest.mark.parametrize("intercept", INTERCEPTS)
-@pytest.mark.parametrize("layout", ["groups", "columns", "holes"])
-@pytest.mark.parametrize("structure", STRUCTURES)
-def test_likelihood_and_slope_by_dense_normal_densities(structure: str, layout: str, intercept: str) -> None:
-    relation = STRUCTURES[structure]
-    data = case(layout, 4, t=4, d=2, n=9)
-    _, stats, model = setting(data, relation, intercept)
-    names = tuple(strengths(relation))
-    given = evidence(stats, with_parameters(relation, **dict.fromkeys(names, 1.0)), model)
-    rng, offsets = np.random.default_rng(0), []
-    for _ in range(3):
-        theta = np.exp(rng.normal(size=len(names)))
-        point = given.at(theta)
-        here = with_parameters(relation, **dict(zip(names, theta.tolist(), strict=True)))
-        offsets.append(point.value - restricted(data, here, intercept, "task"))
-        for u in range(len(theta)):
-            step = 1e-5 * theta[u] * (np.arange(len(theta)) == u)
-            slope = (given.at(theta + step).value - given.at(theta - step).value) / (2e-5 * theta[u])
-            assert point.slope[u] == pytest.approx(slope, rel=1e-5, abs=1e-5)
-    np.testing.assert_allclose(offsets, offsets[0], rtol=1e-7, atol=1e-6)
-
-
-@pytest.mark.parametrize("relation", [Pairwise(), Pairwise() + Ridge(), Chain() + Ridge()], ids=["one", "two", "chain"])
-def test_the_likeliest_strengths_by_a_search_without_gradients(relation: Relation) -> None:
-    rng = np.random.default_rng(1)
-    t, n, d = 4, 15, 3
-    tasks = np.repeat(np.arange(t), n)
-    W = rng.normal(size=d) + 0.5 * rng.normal(size=(t, d))
-    X = rng.normal(size=(t * n, d))
-    y = np.einsum("nd,nd->n", X, W[tasks]) + rng.normal(size=t * n)
-    data = Case(X, y, tasks, None, t)
-    model = MultiTaskRegressorCV(relation, cv="reml").fit(X, y, tasks)
-    names = tuple(strengths(relation))
-
-    def dense(x: np.ndarray) -> float:
-        given = dict(zip(names, np.exp(x).tolist(), strict=True))
-        return restricted(data, with_parameters(relation, **given), "free", "sample")
-
-    found = np.log([model.strengths_[name] for name in names])
-    options = {"xatol": 1e-6, "fatol": 1e-9}
-    best = minimize(dense, found + 0.7, method="Nelder-Mead", options=options)
-    assert dense(found) <= best.fun + 1e-6
-    np.testing.assert_allclose(found, best.x, atol=2e-3)
-    assert model.cv_errors_[model.path_.best] == model.cv_errors_.min()
-    assert model.path_.criterion == "reml"
-
-
-def groups_of_tasks(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Eight tasks in two groups that share nothing, rows, labels; and the true coefficients."""
-    rng = np.random.default_rng(seed)
-    t, d, n = 8, 20, 25
-    W = rng.normal(size=(2, d))[np.arange(t) // 4] + 0.15 * rng.normal(size=(t, d))
-    X, tasks = rng.normal(size=(t * n, d)), np.repeat(np.arange(t), n)
-    return X, np.einsum("nd,nd->n", X, W[tasks]) + 2 * rng.normal(size=t * n), tasks, W
-
-
-def test_weights_of_edges_tell_who_belongs_together() -> None:
-    X, y, tasks, W = groups_of_tasks()
-    everybody = Graph(np.ones((8, 8)) - np.eye(8))
-    own = MultiTaskRegressorCV(everybody + Ridge(), pairs=True).fit(X, y, tasks)
-    weights = own.relation_.parts[0].A.toarray()
-    same = np.arange(8)[:, None] // 4 == np.arange(8) // 4
-    # Every task is tied to its own group, and to none of the other: a path of strong edges is enough.
-    assert weights[~same].max() < 0.05
-    assert weights[same].reshape(8, 4).max(1).min() > 1.0
-    common = MultiTaskRegressorCV(everybody + Ridge(), cv="reml").fit(X, y, tasks)
-    assert np.square(own.coef_ - W).sum() < 0.6 * np.square(common.coef_ - W).sum()
-
-
-@pytest.mark.parametrize("intercept", INTERCEPTS)
-def test_slopes_in_the_weights_of_edges(intercept: str) -> None:
-    data = case("groups", 6, t=4, d=2, n=9)
-    _, stats, model = setting(data, Ridge(1.0), intercept)
-    i, j = np.array([0, 0, 1, 2]), np.array([1, 2, 2, 3])
-    weighed = Weighed(evidence(stats, Ridge(1.0), model), i, j)
-    at = np.array([0.3, 2.0, 0.1, 1.0, 0.4])
-    point = weighed.at(at[:4], at[4:])
-    for u in range(5):
-        up, down = (at * np.where(np.arange(5) == u, f, 1.0) for f in (1 + 1e-5, 1 - 1e-5))
-        slope = (weighed.at(up[:4], up[4:]).value - weighed.at(down[:4], down[4:]).value) / (2e-5 * at[u])
-        assert point.slope[u] == pytest.approx(slope, rel=1e-5, abs=1e-5)
-    A = np.zeros((4, 4))
-    A[i, j] = A[j, i] = at[:4] / 4
-    whole = restricted(data, Graph(A, 1.0) + Ridge(0.4), intercept, "task")
-    half = restricted(data, Graph(A / 2, 1.0) + Ridge(0.4), intercept, "task")
-    assert point.value - weighed.at(at[:4] / 2, at[4:]).value == pytest.approx(whole - half, rel=1e-6)
 
 
 def by_hand(model: Any, pairs: list, X: np.ndarray, y: np.ndarray, tasks: np.ndarray) -> list[np.ndarray]:
@@ -606,3 +445,18 @@ def test_two_strengths_are_looked_at_again_about_the_best(cv: str) -> None:
     given = {name: sorted(set(model.path_.strengths[81:, q])) for q, name in enumerate(names)}
     again = MultiTaskRegressorCV(Pairwise() + Ridge(), cv=cv, strengths=given).fit(data.X, data.y, data.tasks)
     np.testing.assert_allclose(again.cv_errors_, model.cv_errors_[81:], rtol=1e-9)
+
+
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore:RT017")
+@pytest.mark.parametrize("cv", ["loo", "gcv", "reml", None])
+def test_school_is_explained_without_a_strength_given(cv: str | None) -> None:
+    # None: HierarchicalPrior, which has no strength.
+    school = load("school")
+    X, y, tasks = np.asarray(school.X, float), np.asarray(school.y, float), np.asarray(school.tasks)
+    scores = []
+    for split in splits.random(repeats=10).draw(np.arange(len(y)), tasks, len(y)):
+        model: Any = MultiTaskRegressorCV(HierarchicalPrior() if cv is None else None, cv=cv, intercept="tied")
+        model.fit(X[split.train], y[split.train], tasks[split.train])
+        scores.append(model.score(X[split.test], y[split.test], tasks[split.test]))
+    assert np.mean(scores) >= 0.276
