@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any
 
@@ -448,6 +449,7 @@ def test_two_strengths_are_looked_at_again_about_the_best(cv: str) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.skipif("RELATASK_DATA" not in os.environ, reason="needs the public data sets: set RELATASK_DATA")
 @pytest.mark.filterwarnings("ignore:RT017")
 @pytest.mark.parametrize("cv", ["loo", "gcv", "reml", None])
 def test_school_is_explained_without_a_strength_given(cv: str | None) -> None:
