@@ -12,8 +12,8 @@ from relatask.notices import InputError
 from relatask.report import Teaching
 from relatask.report.parts import grid
 
-LONGEST = 2e11
-"""Products that leaving tasks out may take: about a minute."""
+LONGEST = 2e10
+"""Products that leaving tasks out may take: about ten seconds."""
 
 
 def taught(model: Any, problem: Problem, X: Any) -> tuple[Teaching | None, Teaching | None]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from relatask.linear.influence.inverses import Inverse, Ranked, Rotated, Written
+import numpy as np
+from scipy.linalg import lapack
+
+from relatask.linear.influence.inverses import Inverse, Ranked, Rotated, Solved, Written
 from relatask.linear.problem import Problem
 from relatask.linear.solvers.family import Family
-from relatask.linear.solvers.structured import KRONECKER_TASKS, NULL, complete_graph
-from relatask.linear.sums.forms import ROUNDING, Array, _clean
-from relatask.linear.sums.shifted import inverse as inverse_of_definite
+from relatask.linear.solvers.structured import KRONECKER_TASKS, NULL, complete_graph, factorise
+from relatask.linear.sums.forms import ROUNDING, Array, Bucket, Forms, _clean
 from relatask.notices import InputError
+from relatask.relations.edges import Edges
 from relatask.relations.precision import Diagonal, Precision
 
-MOST = 1.5e8
-"""Numbers that blocks may hold: 1.2 GB."""
+MOST = 6.4e7
+"""Numbers that blocks may hold: half a gigabyte, of which there are several."""
 
 SLACK = 1e-12
 """Less than this left of a common intercept's curvature is nothing: the features can do what it does."""
@@ -46,6 +49,8 @@ def inverse_blocks(problem: Problem, family: Family, last: float | None = None) 
         found: Inverse = _ranked(forms.dense(), precision, complete)
     elif forms.shared is not None and t <= KRONECKER_TASKS:
         found = _rotated(forms.dense()[:1], forms.shared.scale, precision)
+    elif isinstance(precision, Edges) and (factor := factorise(_grams(forms), family)) is not None:
+        found = Solved(factor, (t, q))
     else:
         found = written(forms.dense(), precision)
     if last is None:
@@ -82,6 +87,13 @@ def prior_blocks(forms: Array, S: Array) -> Ranked:
     side = np.eye(q) - own @ forms
     core = pseudo_inverse(np.einsum("tab,tac->bc", side, forms))
     return Ranked(own, side, core)
+
+
+def _grams(forms: Forms) -> Forms:
+    """The same forms written out, for elimination to take them."""
+    if all(bucket.gram is not None for bucket in forms.buckets):
+        return forms
+    return replace(forms, buckets=(Bucket(np.arange(forms.n_tasks), np.ones(forms.n_tasks), gram=forms.dense()),))
 
 
 def _ranked(forms: Array, precision: Precision, complete: tuple[float, float] | None) -> Ranked:
@@ -128,8 +140,13 @@ def written(forms: Array, precision: Precision) -> Written:
     matrix = matrix.reshape(t * q, t * q)
     middle = float(np.trace(matrix)) / (t * q) or 1.0
     matrix += middle * (Q @ Q.T)
-    found = inverse_of_definite(matrix)
-    found = pseudo_inverse(matrix) if found is None else found
+    factor, failed = lapack.dpotrf(matrix, lower=1)
+    found, failed = (factor, failed) if failed else lapack.dpotri(factor, lower=1, overwrite_c=1)
+    if failed:
+        found = pseudo_inverse(matrix)
+    else:
+        above = np.triu_indices(t * q, 1)
+        found[above] = found.T[above]
     found = found - (Q @ Q.T) / middle
     return Written(found.reshape(t, q, t, q))
 

@@ -84,14 +84,11 @@ def predict_interval(model: Any, X: Any, tasks: Any, level: float) -> tuple[Arra
 
 def _deviation(known: Setting, noise: Array, X: Any, task: int) -> Array:
     """Of one task: its noise, and what is not known of its coefficients, in units of its noise."""
-    block = known.inverse_diagonal[task]
     out = np.empty(X.shape[0])
-    step = max(1, CHUNK // max(len(block), 1))
+    step = max(1, CHUNK // max(X.shape[1], 1))
     for first in range(0, len(out), step):
-        z = known.coordinates(X[first : first + step], task)
-        out[first : first + step] = np.einsum("na,na->n", z @ block, z)
-    spread = known.c[task] * (np.maximum(out, 0.0) + known.level[task])
-    return np.asarray(np.sqrt(noise[task] * (1.0 + spread)))
+        out[first : first + step] = known.spread_at(X[first : first + step], task)
+    return np.asarray(np.sqrt(noise[task] * (1.0 + known.c[task] * out)))
 
 
 def _prior_freedom(model: Any, name: str) -> Array:

@@ -6,6 +6,7 @@ norms tr(G_i M_ij G_j M_ji) of the hat matrix between every two tasks.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -159,6 +160,55 @@ class Rotated:
         """No structure is left."""
         t, q = len(self.root), len(self.values)
         blocks = np.stack([self.column(j, np.eye(q)) for j in range(t)], axis=2)
+        return Written(blocks).with_vector(u, last)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """Blocks that a factor solves for, a task's column at a time: of chains and trees, never (t q, t q) numbers.
+
+    Attributes
+    ----------
+    factor : right-hand sides (t, r, q) -> solutions.
+    shape : (t, q).
+    """
+
+    factor: Callable[[Array], Array]
+    shape: tuple[int, int]
+
+    def column(self, task: int, F: Array) -> Array:
+        """(t, q, r) M_ij F."""
+        right = np.zeros((self.shape[0], F.shape[1], self.shape[1]))
+        right[task] = F.T
+        return self.factor(right).swapaxes(1, 2)
+
+    def _columns(self) -> Iterator[tuple[int, Array]]:
+        eye = np.eye(self.shape[1])
+        return ((j, self.column(j, eye)) for j in range(self.shape[0]))
+
+    def diagonal(self) -> Array:
+        """(t, q, q) blocks M_kk."""
+        return np.stack([column[j] for j, column in self._columns()])
+
+    def apply(self, V: Array) -> Array:
+        """(t, q) sum_j M_ij v_j."""
+        return self.factor(V[:, None, :])[:, 0]
+
+    def norms(self, forms: Array) -> Array:
+        """(t, t)."""
+        each = [np.einsum("iab,iab->i", forms @ column, column @ forms[j]) for j, column in self._columns()]
+        return np.maximum(np.stack(each, axis=1), 0.0)
+
+    def weighted(self, forms: Array, factor: Array) -> Array:
+        """(t, q, q) sum_j factor_j M_ij G_j M_ji."""
+        out = np.zeros((*self.shape, self.shape[1]))
+        for j, column in self._columns():
+            out += factor[j] * (column @ forms[j] @ column.swapaxes(1, 2))
+        return out
+
+    def with_vector(self, u: Array, last: float) -> Written:
+        """No structure is left."""
+        blocks = np.stack([column for _, column in self._columns()], axis=2)
         return Written(blocks).with_vector(u, last)
 
 

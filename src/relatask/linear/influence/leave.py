@@ -44,7 +44,7 @@ def leave_task_out(model: Any, X: Any, y: Any, tasks: Any, sample_weight: Any, m
     if loss is None and (is_smooth(model.relation_) or isinstance(model.relation_, HierarchicalPrior)):
         check_linear(model, "leave_task_out")
         known = setting(model, "leave_task_out")
-        found = removal(known.inverse, known.forms, known.level, squared_rows(known, design))
+        found = removal(known.inverse, known.forms, known.level, *squared_rows(known, design))
         return _stored(model, found.effect, found.error, "exact")
     return _at_solution(model, loss or SquaredError(), design)
 
@@ -95,8 +95,8 @@ def _near(model: Any, fitted: Fit, design: Design) -> Array:
         raise InputError(
             "leave_task_out with missing_features='block' goes by quadratic relations and squared loss only."
         )
-    known, rows = at_solution(fitted, design)
-    found: Removal = removal(known.inverse, known.forms, known.level, rows)
+    known, rows, error = at_solution(fitted, design)
+    found: Removal = removal(known.inverse, known.forms, known.level, rows, error)
     kept(model, "at the solution", lambda: measures.transfer(known))
     return _stored(model, found.effect, found.error, "one Newton step")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import digamma, polygamma
 
+from relatask.linear.influence.building import check_size
 from relatask.linear.influence.setting import Setting
 from relatask.linear.prior.posterior import Uncertainty
 from relatask.linear.sums.forms import Array
@@ -22,6 +23,7 @@ def transfer(setting: Setting) -> Array:
     A row of weight 2 counts as two: these are norms of the map between labels and fitted values in units of
     1 / sqrt(weight), of which weighted Grams tell. Rows of tasks whose fitted values no label moves are NaN.
     """
+    check_size(float(setting.n_tasks) ** 2)
     norms = setting.inverse.norms(setting.forms) * setting.c
     if setting.free:
         # The mean of a task's own labels, at a right angle to all that the features do.
@@ -125,13 +127,15 @@ def standard_errors(setting: Setting, kind: str = "posterior") -> Array:
         "posterior": of the coefficients given the labels, the relation read as a Gaussian prior at its strength.
         "sandwich": of the estimates over new labels, the coefficients held fixed; it says nothing of their bias.
     """
-    d = len(setting.scale)
     ratio = setting.c / np.square(setting.unit) * held_noise(setting).values
     if kind == "posterior":
         blocks = setting.inverse_diagonal * ratio[:, None, None]
     else:
         blocks = setting.inverse.weighted(setting.forms, ratio)
-    variance = np.maximum(np.einsum("tqq->tq", blocks)[:, :d], 0.0)
+    variance = np.maximum(setting.variances(blocks), 0.0)
+    if kind == "posterior" and setting.basis is not None and setting.outside is not None:
+        unseen = np.maximum(1.0 - np.square(setting.basis[: len(setting.scale)]).sum(1), 0.0)
+        variance = variance + (ratio * setting.outside)[:, None] * unseen
     return np.asarray(np.sqrt(variance) / setting.scale * setting.unit[:, None])
 
 

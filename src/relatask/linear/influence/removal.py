@@ -25,7 +25,6 @@ class TaskRows:
     slope, curvature : (n,) first and second derivatives of the rows' losses c_k s_i loss in the linear predictor.
     eta : (n,) linear predictor.
     weight : (n,) s_i.
-    error : (n,) linear predictors -> (n,) errors.
     """
 
     z: Array
@@ -33,7 +32,6 @@ class TaskRows:
     curvature: Array
     eta: Array
     weight: Array
-    error: Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,9 @@ class Removal:
     left_out: NDArray[np.intp]
 
 
-def removal(inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRows]) -> Removal:
+def removal(
+    inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRows], error: Callable[[Array], Array]
+) -> Removal:
     """Leave-one-out errors of every task, with and without each other task's labels.
 
     Without task j the inverse is M + M_:j F (I - F' M_jj F)^-1 F' M_j:, G_j = F F'; relation, loss weights and
@@ -69,10 +69,11 @@ def removal(inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRow
         What a free intercept adds to z' M_kk z.
     rows : sequence of TaskRows
         One a task.
+    error : callable
+        Linear predictors (N,) of all rows, task after task -> their errors.
     """
     t = len(rows)
-    first = np.cumsum([0, *(len(own.z) for own in rows)])
-    task = np.repeat(np.arange(t), np.diff(first))
+    task = np.repeat(np.arange(t), [len(own.z) for own in rows])
     diagonal = inverse.diagonal()
     spread = np.concatenate(
         [np.einsum("na,ab,nb->n", r.z, diagonal[k], r.z, optimize=True) + level[k] for k, r in enumerate(rows)]
@@ -82,14 +83,13 @@ def removal(inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRow
     )
     seen = _through(inverse, rows)
 
-    def errors(spread: Array, eta: Array, slope: Array) -> tuple[Array, Array]:
+    def errors(spread: Array, eta: Array, slope: Array) -> Array:
         """Leave-one-out errors (n,), NaN at leverage 1."""
         left = 1.0 - curvature * spread
         moved = eta + np.divide(spread * slope, left, out=np.zeros_like(left), where=left > FULL)
-        found = np.concatenate([own.error(moved[first[k] : first[k + 1]]) for k, own in enumerate(rows)])
-        return np.where(left > FULL, found, np.nan), left
+        return np.where(left > FULL, error(moved), np.nan)
 
-    before = errors(spread, eta, slope)[0]
+    before = errors(spread, eta, slope)
     effect = np.full((t, t), np.nan)
     for j, own in enumerate(rows):
         F, pulled = _root(forms[j]), own.z.T @ own.slope
@@ -101,17 +101,14 @@ def removal(inverse: Inverse, forms: Array, level: Array, rows: Sequence[TaskRow
         rest = pulled - F @ along
         step = half @ (half.T @ (along + F.T @ (diagonal[j] @ rest)))
         moves = seen(j, np.column_stack([F @ half, F @ step + rest]))
-        after = errors(
-            spread + np.square(moves[:, :-1]).sum(1),
-            eta + moves[:, -1],
-            slope + curvature * moves[:, -1],
-        )[0]
+        more, shift = np.einsum("nr,nr->n", moves[:, :-1], moves[:, :-1]), moves[:, -1]
+        after = errors(spread + more, eta + shift, slope + curvature * shift)
         both = np.isfinite(after) & np.isfinite(before)
         effect[:, j] = _means(np.where(both, after - np.where(both, before, 0.0), 0.0), weight * both, task, t)
         effect[j, j] = np.nan
     kept = np.isfinite(before)
-    error = _means(np.where(kept, before, 0.0), weight * kept, task, t)
-    return Removal(effect, error, np.bincount(task[~kept], minlength=t))
+    own_error = _means(np.where(kept, before, 0.0), weight * kept, task, t)
+    return Removal(effect, own_error, np.bincount(task[~kept], minlength=t))
 
 
 def _through(inverse: Inverse, rows: Sequence[TaskRows]) -> Callable[[int, Array], Array]:
@@ -121,6 +118,21 @@ def _through(inverse: Inverse, rows: Sequence[TaskRows]) -> Callable[[int, Array
         # asks about, miss their own part.
         shared = np.concatenate([own.z @ inverse.side[k] for k, own in enumerate(rows)])
         return lambda j, V: shared @ (inverse.core @ (inverse.side[j].T @ V))
+
+    if all(own.z is rows[0].z for own in rows):
+        # The tasks share their rows: one product.
+        z = rows[0].z
+
+        def together(j: int, V: Array) -> Array:
+            column = inverse.column(j, V).swapaxes(0, 1)
+            return (
+                (z @ column.reshape(z.shape[1], -1))
+                .reshape(len(z), *column.shape[1:])
+                .swapaxes(0, 1)
+                .reshape(-1, column.shape[2])
+            )
+
+        return together
 
     def through(j: int, V: Array) -> Array:
         column = inverse.column(j, V)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from relatask.linear.features import priced
 from relatask.linear.influence.building import inverse_blocks, prior_blocks
 from relatask.linear.influence.inverses import Inverse
+from relatask.linear.influence.wide import outside, row_space, within
 from relatask.linear.losses.squared import Squared
 from relatask.linear.path import Model
 from relatask.linear.problem import Problem
@@ -38,9 +39,12 @@ class Setting:
     weight, count : (t,) sums of the rows' weights, numbers of labels.
     free : whether each task has an intercept of its own, unpenalised and eliminated.
     extra : how many coordinates follow the features: 1 with tied and common intercepts.
+    tied : whether it is a tied one, which is seen as a feature.
     scale, origin : (d,), (t, d).
     offset, unit : (t,) of the labels.
     absent : (t, d) features that a task lacks, or None.
+    basis : (p, q) of what the rows span, where they are fewer than the features; else None.
+    outside : (t,) variances that the relation alone leaves where no row looks, beside a basis.
     """
 
     inverse: Inverse
@@ -52,11 +56,14 @@ class Setting:
     count: NDArray[np.intp]
     free: bool
     extra: int
+    tied: bool
     scale: Array
     origin: Array
     offset: Array
     unit: Array
     absent: NDArray[np.bool_] | None
+    basis: Array | None = None
+    outside: Array | None = None
 
     @property
     def n_tasks(self) -> int:
@@ -80,11 +87,38 @@ class Setting:
 
     def coordinates(self, X: Any, task: int) -> Array:
         """(n, q) coordinates of rows in one task."""
+        return self._within(self._plain(X, task))
+
+    def spread_at(self, X: Any, task: int) -> Array:
+        """(n,) z' M_kk z, and what a free intercept adds: the variance of the line there, by c_k and noise."""
+        plain = self._plain(X, task)
+        z = self._within(plain)
+        out = np.einsum("na,na->n", z @ self.inverse_diagonal[task], z)
+        if self.basis is not None and self.outside is not None:
+            seen = plain @ self.basis
+            unseen = np.einsum("na,na->n", plain, plain) - np.einsum("na,na->n", seen, seen)
+            out += self.outside[task] * np.maximum(unseen, 0.0)
+        return np.maximum(out, 0.0) + self.level[task]
+
+    def variances(self, blocks: Array) -> Array:
+        """(t, d) of the scaled coefficients, from covariances (t, q, q) of the coordinates."""
+        d = len(self.scale)
+        if self.basis is None:
+            return np.einsum("tqq->tq", blocks)[:, :d]
+        r = self.basis.shape[1]
+        return np.einsum("da,tab,db->td", self.basis[:d], blocks[:, :r, :r], self.basis[:d], optimize=True)
+
+    def _plain(self, X: Any, task: int) -> Array:
+        """(n, p) scaled features, measured from the task's origin, and with tied intercepts a 1."""
         dense = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
         z = dense / self.scale - self.origin[task]
         if self.absent is not None:
             z = np.where(self.absent[task], 0.0, z)
-        return np.hstack([z, np.ones((len(z), self.extra))])
+        return np.hstack([z, np.ones((len(z), int(self.tied)))])
+
+    def _within(self, plain: Array) -> Array:
+        z = plain if self.basis is None else plain @ self.basis
+        return np.hstack([z, np.ones((len(z), self.extra - int(self.tied)))])
 
 
 def setting_of(stats: Statistics, relation: Relation, model: Model, noise: Array | None = None) -> Setting:
@@ -116,12 +150,15 @@ def setting_of(stats: Statistics, relation: Relation, model: Model, noise: Array
     # What prices features is seen as data by the inverse, but it is none.
     priced_problem, rest = priced(problem, relation)
     members = family([rest], stats.n_tasks)
-    if datafit.intercept != "common":
-        inverse = inverse_blocks(priced_problem, members)
-        return _setting(scaled, center, scale, problem, inverse, c, datafit.intercept, unit)
-    inverse = inverse_blocks(priced_problem, members, last=1.0 / float(np.sqrt(c @ n)))
-    whole = float(c * n @ scaled.mean_y / (c @ n))
-    return _with_common(_setting(scaled, center, scale, problem, inverse, c, "common", unit), scaled, center, whole)
+    basis = row_space(problem.forms) if priced_problem is problem else None
+    if basis is not None:
+        priced_problem = problem = within(problem, basis)
+    last = 1.0 / float(np.sqrt(c @ n)) if datafit.intercept == "common" else None
+    inverse = inverse_blocks(priced_problem, members, last)
+    found = _setting(scaled, center, scale, problem, inverse, c, datafit.intercept, unit)
+    if basis is not None:
+        found = replace(found, basis=basis, outside=outside(members.member(0)))
+    return found if last is None else _with_common(found, scaled, problem, last)
 
 
 def _setting(
@@ -148,6 +185,7 @@ def _setting(
         count=stats.count,
         free=free,
         extra=int(intercept in ("tied", "common")),
+        tied=intercept == "tied",
         scale=scale,
         origin=stats.mean_x if free else np.broadcast_to(center, (t, d)),
         offset=stats.mean_y * unit if free else np.zeros(t),
@@ -156,12 +194,13 @@ def _setting(
     )
 
 
-def _with_common(setting: Setting, stats: Statistics, center: Array, whole: float) -> Setting:
+def _with_common(setting: Setting, stats: Statistics, problem: Problem, last: float) -> Setting:
     """Each task sees the common intercept as its last coordinate; labels are measured from their mean."""
+    assert problem.coupling is not None
     total = setting.c * stats.weight
-    shift = total[:, None] * (stats.mean_x - center)
+    whole = float(total @ stats.mean_y / total.sum())
     forms = np.pad(setting.forms, [(0, 0), (0, 1), (0, 1)])
-    forms[:, :-1, -1] = forms[:, -1, :-1] = shift
+    forms[:, :-1, -1] = forms[:, -1, :-1] = problem.coupling / last
     forms[:, -1, -1] = total
     own = stats.mean_y - whole
     return replace(

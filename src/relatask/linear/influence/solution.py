@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,8 +51,8 @@ def is_bent(relation: Relation) -> bool:
     return all(isinstance(term, known) for part in parts(relation) for term in part.terms())
 
 
-def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows]]:
-    """The linear map of labels that is tangent to the fit, and its rows: hat matrices of the working weights.
+def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows], Callable[[Array], Array]]:
+    """The linear map of labels that is tangent to the fit, its rows and their errors: hat matrices of working weights.
 
     With v the loss's second derivatives at the solution, M = (sum_k Z_k' C_k S_k V_k Z_k + R'')^-1, and
     H_ij = V_i^1/2 Z_i M_ij c_j Z_j' S_j V_j^1/2.
@@ -65,6 +66,7 @@ def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows]]:
     offset = fit.intercept / fit.unit + np.einsum("td,td->t", W, shape.origin)
     forms, mixed, total = np.zeros((t, q, q)), np.zeros((t, q)), np.zeros(t)
     rows, origin = [], shape.origin.copy()
+    labels, units = [], []
     for k, (index, y, s) in enumerate(by_task(design)):
         X = design.X[index]
         dense = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
@@ -83,7 +85,9 @@ def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows]]:
         forms[k] = (z.T * v) @ z
         mixed[k] = v @ z
         z = np.hstack([z, np.ones((len(z), int(common)))])
-        rows.append(TaskRows(z, slope, v, eta, s, partial(_error, fit.loss, label, float(fit.unit[k]))))
+        rows.append(TaskRows(z, slope, v, eta, s))
+        labels.append(label)
+        units.append(np.full(len(label), fit.unit[k]))
     coupling = mixed / np.sqrt(total.sum()) if common and total.sum() > 0 else None
     bucket = Bucket(np.arange(t), np.ones(t), gram=forms)
     problem = Problem(Forms((bucket,), t, q), np.zeros((t, q)), 0.0, coupling)
@@ -98,13 +102,24 @@ def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows]]:
         forms[:, :-1, -1] = forms[:, -1, :-1] = mixed
         forms[:, -1, -1] = total
     weight = np.divide(total, shape.c, out=np.zeros(t), where=shape.c > 0)
-    count = np.array([len(own.eta) for own in rows])
-    empty, none = np.zeros((t, forms.shape[1])), np.zeros(t)
     setting = Setting(
-        inverse, forms, empty, none, shape.c, weight, count, free, int(tied or common), shape.scale, origin, none,
-        fit.unit, design.absent,
-    )  # fmt: skip
-    return setting, rows
+        inverse=inverse,
+        forms=forms,
+        cross=np.zeros((t, forms.shape[1])),
+        spread=np.zeros(t),
+        c=shape.c,
+        weight=weight,
+        count=np.array([len(own.eta) for own in rows]),
+        free=free,
+        extra=int(tied or common),
+        tied=tied,
+        scale=shape.scale,
+        origin=origin,
+        offset=np.zeros(t),
+        unit=fit.unit,
+        absent=design.absent,
+    )
+    return setting, rows, partial(_error, fit.loss, np.concatenate(labels), np.concatenate(units))
 
 
 def _inverse(problem: Problem, relation: Relation, W: Array, last: float | None) -> Inverse:
@@ -155,7 +170,7 @@ def _bend(term: Relation, W: Array) -> Array:
     return out
 
 
-def _error(loss: Loss, label: Array, unit: float, eta: Array) -> Array:
+def _error(loss: Loss, label: Array, unit: Array, eta: Array) -> Array:
     """Squared errors in squared units of the labels; of other losses their own values."""
     if isinstance(loss, SquaredError):
         return np.square(unit * (label - eta))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -70,19 +69,28 @@ def by_task(design: Design) -> Iterator[tuple[NDArray[np.intp], Array, Array]]:
         yield rows, design.y[rows, k], own[rows]
 
 
-def squared_rows(setting: Setting, design: Design) -> list[TaskRows]:
-    """Rows under squared loss; errors are in squared units of the labels."""
+def squared_rows(setting: Setting, design: Design) -> tuple[list[TaskRows], Callable[[Array], Array]]:
+    """Rows under squared loss, and their errors in squared units of the labels."""
     check_size(float(design.y.size) * setting.forms.shape[1])
     w = setting.solution()
-    found = []
+    found: list[TaskRows] = []
+    labels, units = [], []
+    last: tuple[NDArray[np.intp], Array, Array] | None = None
     for k, (rows, y, s) in enumerate(by_task(design)):
-        z = setting.coordinates(design.X[rows], k)
+        if (
+            last is not None
+            and setting.absent is None
+            and np.array_equal(rows, last[0])
+            and (setting.origin[k] == last[1]).all()
+        ):
+            z = last[2]
+        else:
+            z = setting.coordinates(design.X[rows], k)
+        last = rows, setting.origin[k], z
         label = (y - setting.offset[k]) / setting.unit[k]
         eta, pull = z @ w[k], setting.c[k] * s
-        error = partial(_squared_error, label, float(setting.unit[k]))
-        found.append(TaskRows(z, pull * (eta - label), pull, eta, s, error))
-    return found
-
-
-def _squared_error(label: Array, unit: float, eta: Array) -> Array:
-    return np.square(unit * (label - eta))
+        found.append(TaskRows(z, pull * (eta - label), pull, eta, s))
+        labels.append(label)
+        units.append(np.full(len(label), setting.unit[k]))
+    label, unit = np.concatenate(labels), np.concatenate(units)
+    return found, lambda eta: np.square(unit * (label - eta))
