@@ -29,6 +29,7 @@ class Comings(RuleBasedStateMachine):
 
     relation: Any = Ridge(0.1) + Pairwise(0.1)
     options: dict[str, Any] = {}
+    near = 1e-8
 
     def __init__(self) -> None:
         """Draw the pool."""
@@ -134,8 +135,8 @@ class Comings(RuleBasedStateMachine):
         own = [k for k, label in enumerate(labels) if label not in self.empty]
         scale = max(np.abs(fresh.coef_).max(), np.abs(fresh.intercept_).max())
         # Rounding grows with what came and went, and where a task of one row is all that tells.
-        np.testing.assert_allclose(self.model.coef_[own], fresh.coef_, atol=1e-8 * scale, rtol=1e-8)
-        np.testing.assert_allclose(self.model.intercept_[own], fresh.intercept_, atol=1e-8 * scale, rtol=1e-8)
+        np.testing.assert_allclose(self.model.coef_[own], fresh.coef_, atol=self.near * scale, rtol=self.near)
+        np.testing.assert_allclose(self.model.intercept_[own], fresh.intercept_, atol=self.near * scale, rtol=self.near)
         assert self.model.n_labels_[own].tolist() == fresh.n_labels_.tolist()
         assert (self.model._seen.marks == np.concatenate([fresh._seen.marks])).all()
 
@@ -147,8 +148,9 @@ class TiedComings(Comings):
 
 
 class SparseComings(Comings):
-    """Under a norm: within the root of the gap."""
+    """Under a norm: within the root of the gap, because rounding may end iterations one look earlier or later."""
 
+    near = 3e-6
     relation = SharedSparsity(0.3)
     options = {"intercept": "common", "tol": 1e-12}
 

@@ -83,3 +83,26 @@ def test_one_wrong_number_takes_digits_with_it_and_a_rare_one_does_not() -> None
     model = MultiTaskRegressor(Pairwise(0.1) + Ridge(0.1)).fit(X, y, tasks).forget(X[5:7], y[5:7], tasks[5:7])
     left = np.r_[0:5, 7:100]
     check_equal(model, MultiTaskRegressor(Pairwise(0.1) + Ridge(0.1)).fit(X[left], y[left], tasks[left]))
+
+
+def test_where_no_digits_are_told_lost_eight_are_right() -> None:
+    told, errors = 0, []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        m = int(rng.integers(1, 35))
+        X = rng.normal(size=(40, 3)) + rng.normal(size=3)
+        X[:, 2] = X[:, 1] + 10.0 ** rng.uniform(-4, 0) * X[:, 2]  # nearly one column
+        X[:m] *= 10.0 ** rng.uniform(0, 4)  # what is forgotten was large
+        y = X.sum(1) + rng.normal(size=40)
+        model = MultiTaskRegressor(Ridge(0.0)).fit(X, y)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.forget(X[:m], y[:m])
+        if caught:
+            assert {w.message.code for w in caught} == {"RT019"}  # type: ignore[union-attr]
+            told += 1
+            continue
+        fresh = MultiTaskRegressor(Ridge(0.0)).fit(X[m:], y[m:])
+        errors.append(np.abs(model.coef_ - fresh.coef_).max() / np.abs(fresh.coef_).max())
+    assert max(errors) < 1e-8
+    assert min(told, len(errors)) > 20

@@ -25,8 +25,11 @@ FLAT = 1e-12
 GONE = 1e-13
 """Of a column's sum of squares in a task, what is left below this share of what was there is rounding."""
 
-FAINT = 1e-10
-"""Below this share of what a column varies over all rows, what it varies within one task does not matter."""
+NONE = 1e-12
+"""Of what was there, what is left below this share is nothing or rounding."""
+
+LARGE = 1e3
+"""What is removed is large where its squares are this many times those of as many usual rows as are left."""
 
 
 def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -> Statistics:
@@ -106,36 +109,49 @@ def without(whole: Statistics, part: Statistics, names: NDArray | None = None) -
 def lost_digits(rest: Statistics, part: Statistics) -> Array:
     """(t,) the factor by which rounding grows when `part` is taken out and `rest` is left: condition x removed / kept.
 
-    The condition number is that of the columns scaled to one length, over the directions that are seen at all; removed
-    and kept are sums of weights, or of squares of a column or of the labels where that is worse. 0 where nothing was
-    removed or nothing is left. A column that no longer varies in a task has no digits to lose there, if what it varied
-    was no more than it still does elsewhere.
+    It is the largest eigenvalue of what is removed over the smallest of what is left, columns scaled by what there was,
+    in the directions that were seen before; or the same of weights and of labels, where that is worse. 0 where nothing
+    was removed or nothing is left. Directions of which rounding alone is left (two columns that differed in these rows
+    only) have no digits to lose, unless what is removed was so large that there might have been some.
     """
     found = np.zeros(rest.n_tasks)
     total = rest.weight + part.weight
     share = np.divide(rest.weight * part.weight, total, out=np.zeros(rest.n_tasks), where=part.weight > 0)
-    kept = rest.forms.diagonal()
-    removed = part.forms.diagonal() + share[:, None] * np.square(part.mean_x - rest.mean_x)
+    step = part.mean_x - rest.mean_x
     labels = part.yy + share * np.square(part.mean_y - rest.mean_y)
-    room = FAINT * rest.weight[:, None] * np.square(rest.spread)
-    seen = kept + removed > np.square(FLAT) * total[:, None] * np.maximum(rest.mean_x**2, part.mean_x**2)
-    seen &= (kept > room) | (100 * EPS * removed > room)
-    seen &= True if rest.absent is None else ~rest.absent
-    level = FAINT * float(rest.yy.sum() / max(rest.weight.sum(), EPS))
-    grams = grams_of(rest.forms)
+    usual = float(rest.yy.sum() / max(rest.weight.sum(), EPS))
+    size = np.square(np.maximum(np.abs(rest.mean_x), np.abs(part.mean_x)))
+    left, taken = grams_of(rest.forms), grams_of(part.forms)
     for k in np.flatnonzero((part.count > 0) & (rest.count > 1)).tolist():
-        own = np.flatnonzero(seen[k])
+        removed = taken[k] + share[k] * np.multiply.outer(step[k], step[k])
+        before = np.diagonal(left[k]) + np.diagonal(removed)
+        seen = before > np.square(FLAT) * total[k] * size[k]
+        seen &= True if rest.absent is None else ~rest.absent[k]
+        room = LARGE * rest.weight[k] * np.square(rest.spread)
+        large = bool((np.diagonal(removed) > room)[seen].any())
+        unit = np.multiply.outer(*(np.sqrt(before[seen]),) * 2)
+        kept, gone = left[k][np.ix_(seen, seen)] / unit, removed[np.ix_(seen, seen)] / unit
         ratio = float(part.weight[k] / rest.weight[k])
-        if len(own):
-            ratio = max(ratio, float((removed[k, own] / np.maximum(kept[k, own], EPS * removed[k, own])).max()))
-        if rest.yy[k] > level * rest.weight[k] or 100 * EPS * labels[k] > level * rest.weight[k]:
-            ratio = max(ratio, float(labels[k] / max(rest.yy[k], EPS * labels[k])) if labels[k] > 0 else 0.0)
-        own = own[kept[k, own] > 0]
-        root = np.sqrt(kept[k, own])
-        values = np.linalg.eigvalsh(grams[k][np.ix_(own, own)] / np.multiply.outer(root, root))
-        values = values[values > 16 * EPS * len(own) * (1 + ratio) * values.max(initial=0.0)]
-        found[k] = ratio * (values[-1] / values[0] if len(values) else 1.0)
+        if rest.yy[k] > NONE * labels[k] or labels[k] > LARGE * rest.weight[k] * usual:
+            by_label = float(labels[k] / max(rest.yy[k], EPS * labels[k])) if labels[k] > 0 else 0.0
+        else:
+            by_label = 0.0
+        found[k] = max(ratio, by_label, _worst(kept, gone, by_label, large))
     return found
+
+
+def _worst(kept: Array, gone: Array, by_label: float, large: bool) -> float:
+    """Largest eigenvalue of what is gone over the smallest of what is kept; `by_label` is that of the labels."""
+    if not len(kept):
+        return 0.0
+    values, vectors = np.linalg.eigh(kept + gone)
+    basis = vectors[:, values > 16 * EPS * len(values) * values[-1]]
+    inside = np.linalg.eigvalsh(basis.T @ kept @ basis)
+    inside = np.maximum(inside, EPS) if large else inside[inside > NONE * values[-1]]
+    if not len(inside):
+        return 0.0
+    most = float(np.linalg.eigvalsh(gone)[-1])
+    return max(most, np.sqrt(most * inside[-1] * by_label)) / float(inside[0])
 
 
 def _joint(gram: Array, cross: Array, yy: float) -> Array:
