@@ -123,7 +123,7 @@ def test_train_on_parts_writes_what_train_writes(tmp_path, capsys):
     # The saved model predicts, as that of any run.
     pq.write_table(TABLE, tmp_path / "new.parquet")
     out = tmp_path / "predicted.csv"
-    assert command(["predict", str(run), str(tmp_path / "new.parquet"), "--output", str(out)]) == 0
+    assert command(["predict", str(run), "--data", str(tmp_path / "new.parquet"), "--output", str(out)]) == 0
     assert len(out.read_text().splitlines()) == 901
 
 

@@ -26,6 +26,9 @@ FEW = 2_000
 SOME = 20_000
 """Tasks on which it goes on, and of which the curvature is taken for that of all."""
 
+SHARE = 12
+"""Of very many it is every so many: the more there are, the fewer looks at all are needed."""
+
 ENOUGH = 1e-4
 """Change at which the search on some tasks ends: they differ from all by more."""
 
@@ -248,7 +251,7 @@ def searched(
     tol, max_iter : float, int
         As `maximise` has them.
     """
-    few, some = sample(FEW), sample(SOME)
+    few, some = sample(FEW), sample(max(SOME, every.n_tasks // SHARE))
     times = every.n_tasks / some.n_tasks
     best: tuple[float, Optimum, Array] | None = None
     for shape, random in zip(shapes, randoms, strict=True):

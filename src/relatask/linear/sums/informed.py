@@ -7,6 +7,9 @@ import numpy as np
 from relatask.compiled import compiled
 from relatask.linear.sums.forms import Array
 
+LANES = 64
+"""Tasks that are worked on side by side."""
+
 
 def information(gram: Array, cross: Array, root: Array, packed: Array, seen: Array) -> tuple[float, float, float]:
     """N_k = X_k' V_k^-1 X_k and X_k' V_k^-1 y_k of tasks with Grams X_k' X_k (k, q, q), V_k = I + X_k T T' X_k'.
@@ -45,71 +48,94 @@ def unpacked(packed: Array, q: int) -> Array:
 
 @compiled
 def _information(gram, cross, root, turned, packed, seen):  # type: ignore[no-untyped-def]
+    """As `information`; tasks side by side in the last axis, so that short loops are long ones."""
     q, r = root.shape
-    m, side, u, v = np.empty((r, r)), np.empty((r, q)), np.empty(r), np.empty(q)
-    out = np.zeros(3)
-    for k in range(len(gram)):
-        for i in range(r):
-            for j in range(q):
-                side[i, j] = turned[k, j, i]
-            for j in range(r):
-                m[i, j] = 0.0
-        for p in range(q):
-            own = turned[k, p]
-            for i in range(r):
-                one, row = root[p, i], m[i]
-                for j in range(i + 1):
-                    row[j] += one * own[j]
-        for i in range(r):
-            m[i, i] += 1.0
-            out[2] = max(out[2], m[i, i])
-            total = 0.0
+    m, side, n = np.zeros((r, r, LANES)), np.zeros((r, q, LANES)), np.zeros((q, q, LANES))
+    u, b = np.zeros((r, LANES)), np.zeros((q, LANES))
+    x, y, z = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    logs, square, largest = 0.0, 0.0, 0.0
+    for first in range(0, len(gram), LANES):
+        size = min(LANES, len(gram) - first)
+        if size < LANES:
+            side[:] = 0.0
+            n[:] = 0.0
+            b[:] = 0.0
+        for l in range(size):
             for p in range(q):
-                total += root[p, i] * cross[k, p]
-            u[i] = total
-        for i in range(r):
-            row, line = m[i], side[i]
-            for j in range(i):
-                earlier, total = m[j], 0.0
-                for p in range(j):
-                    total += row[p] * earlier[p]
-                row[j] = (row[j] - total) / earlier[j]
-            total = 0.0
-            for p in range(i):
-                total += row[p] * row[p]
-            pivot = row[i] - total
-            if not pivot > 0.0:
-                out[0] = np.nan
-                return out
-            row[i] = np.sqrt(pivot)
-            out[0] += np.log(pivot)
-            for p in range(i):
-                factor, other = row[p], side[p]
-                u[i] -= factor * u[p]
-                for j in range(q):
-                    line[j] -= factor * other[j]
-            u[i] /= row[i]
-            out[1] += u[i] * u[i]
-            for j in range(q):
-                line[j] /= row[i]
-        for j in range(q):
-            v[j] = cross[k, j]
-        for i in range(r):
-            line = side[i]
-            for j in range(q):
-                v[j] -= u[i] * line[j]
-        own, first = packed[k], 0
-        for i in range(q):
-            seen[k, i] = v[i]
-            row = own[first : first + i + 1]
-            for j in range(i + 1):
-                row[j] = gram[k, i, j]
-            for p in range(r):
-                factor, line = side[p, i], side[p]
+                for i in range(r):
+                    side[i, p, l] = turned[first + l, p, i]
+                for i in range(p + 1):
+                    n[p, i, l] = gram[first + l, p, i]
+                b[p, l] = cross[first + l, p]
+        m[:] = 0.0
+        u[:] = 0.0
+        for p in range(q):
+            for i in range(r):
+                one = root[p, i]
+                for l in range(LANES):
+                    u[i, l] += one * b[p, l]
                 for j in range(i + 1):
-                    row[j] -= factor * line[j]
-            first += i + 1
-    return out
+                    row = m[i, j]
+                    other = side[j, p]
+                    for l in range(LANES):
+                        row[l] += one * other[l]
+        for i in range(r):
+            for l in range(LANES):
+                m[i, i, l] += 1.0
+                largest = max(largest, m[i, i, l])
+        for j in range(r):
+            for l in range(LANES):
+                pivot = m[j, j, l]
+                if not pivot > 0.0:
+                    return np.nan, square, largest
+                if l < size:
+                    logs += np.log(pivot)
+                x[l] = 1.0 / np.sqrt(pivot)
+            for l in range(LANES):
+                u[j, l] *= x[l]
+            for c in range(q):
+                row = side[j, c]
+                for l in range(LANES):
+                    row[l] *= x[l]
+            for i in range(j + 1, r):
+                row = m[i, j]
+                for l in range(LANES):
+                    row[l] *= x[l]
+            for i in range(j + 1, r):
+                for l in range(LANES):
+                    y[l] = m[i, j, l]
+                for c in range(j + 1, i + 1):
+                    row = m[i, c]
+                    other = m[c, j]
+                    for l in range(LANES):
+                        row[l] -= y[l] * other[l]
+                for l in range(LANES):
+                    u[i, l] -= y[l] * u[j, l]
+                for c in range(q):
+                    row = side[i, c]
+                    other = side[j, c]
+                    for l in range(LANES):
+                        row[l] -= y[l] * other[l]
+            for a in range(q):
+                for l in range(LANES):
+                    z[l] = side[j, a, l]
+                for l in range(LANES):
+                    b[a, l] -= z[l] * u[j, l]
+                for c in range(a + 1):
+                    row = n[a, c]
+                    other = side[j, c]
+                    for l in range(LANES):
+                        row[l] -= z[l] * other[l]
+            for l in range(size):
+                square += u[j, l] * u[j, l]
+        for l in range(size):
+            at = 0
+            for a in range(q):
+                seen[first + l, a] = b[a, l]
+                for c in range(a + 1):
+                    packed[first + l, at] = n[a, c, l]
+                    at += 1
+    return logs, square, largest
 
 
 @compiled
