@@ -155,3 +155,24 @@ def test_very_many_tasks_know_their_mean(relation: Relation, intercept: str, mon
     np.testing.assert_allclose(found[0].statistic, found[1].statistic, rtol=0.05)
     np.testing.assert_allclose(found[0].expected, found[1].expected, rtol=0.05)
     assert (found[0].statistic != found[1].statistic).all()
+
+
+def test_more_features_than_rows() -> None:
+    rng = np.random.default_rng(0)
+    X, codes = rng.normal(size=(60, 150)), np.repeat([0, 1, 2], 20)
+    y = X[:, :3].sum(1) + rng.normal(size=60)
+    new, labels = rng.normal(size=(10, 150)), rng.normal(size=10)
+    for intercept in ("free", "tied", "common", "none"):
+        model = MultiTaskRegressor(Ridge(100.0), intercept=intercept, standardize=False, weighting="sum")
+        drift = model.fit(X, y, codes).partial_fit(new, labels + new[:, :3].sum(1), np.zeros(10, int)).drift_
+        assert np.isfinite(drift.p_value).all()
+        if intercept != "none":
+            continue
+        # By rows: errors and what a ridge lets expect of them.
+        own = X[:20]
+        A = np.linalg.inv(own.T @ own + 100.0 * np.eye(150))
+        w = A @ own.T @ y[:20]
+        e = labels + new[:, :3].sum(1) - new @ w
+        noise = np.sum((y[:20] - own @ w) ** 2) / (20 - np.trace(A @ own.T @ own))
+        expected = e @ np.linalg.solve(np.eye(10) + new @ A @ new.T, e) / 10 / noise
+        np.testing.assert_allclose(drift.statistic[0], expected, rtol=1e-6)

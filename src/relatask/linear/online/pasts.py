@@ -73,14 +73,22 @@ def _settled(stats: Statistics, relation: Relation, noise: Array | None, solver:
         setting = setting_of(stats, relation, solver, noise)
     except InputError:  # blocks beyond memory
         return None
-    blocks = setting.inverse.diagonal()
+    d, tied = stats.n_features, setting.tied
+    basis = np.eye(d + tied) if setting.basis is None else setting.basis
+    # From (z, 1) to the setting's coordinates.
+    inside = np.zeros((d + 1, basis.shape[1] + setting.extra - tied))
+    inside[: d + tied, : basis.shape[1]] = basis
+    if setting.extra and not tied:
+        inside[d, -1] = 1.0
 
     def of(k: int) -> tuple[Array, Array, Array, float]:
-        d = stats.n_features
-        covariance = np.zeros((d + 1, d + 1))
-        q = d + setting.extra
-        covariance[:q, :q] = setting.c[k] * blocks[k]
-        used = float(np.vdot(blocks[k], setting.forms[k])) + setting.free
+        block = setting.inverse_diagonal[k]
+        covariance = inside @ block @ inside.T
+        if setting.basis is not None and setting.outside is not None:
+            beyond = setting.outside[k] * (np.eye(d + tied) - basis @ basis.T)
+            covariance[: d + tied, : d + tied] += beyond
+        covariance *= setting.c[k]
+        used = float(np.vdot(block, setting.forms[k])) + setting.free
         if setting.free:
             covariance[d, d] = 1.0 / stats.weight[k]
         return setting.scale, setting.origin[k], covariance, used
