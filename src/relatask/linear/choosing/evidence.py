@@ -14,7 +14,7 @@ from relatask.linear.problem import Problem
 from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.levels import inside, levels_of
-from relatask.linear.solvers.structured import KRONECKER_TASKS, complete_graph, eigen_path, pseudo_inverse
+from relatask.linear.solvers.structured import KRONECKER_TASKS, complete_graph, eigen_path, factorise, pseudo_inverse
 from relatask.linear.sums.forms import Array, Bucket, Forms, reciprocal
 from relatask.relations.edges import Edges
 from relatask.relations.precision import ZERO, Diagonal, Precision
@@ -24,6 +24,9 @@ SEEN = 1e-10
 
 TIGHT = 1e-8
 """Relative gradient to which coefficients are solved, where no exact factor exists."""
+
+LOOSE = 1e-2
+"""Exact factors are refined beyond this only: what a strong pull leaves of a gradient is rounding, not an error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +88,10 @@ class Evidence:
         """
         family = Family(self.units, np.asarray(theta, dtype=np.float64)[:, None])
         problem, (_, d) = self.problem, self.problem.shape
-        W = direct(problem, family, tol=TIGHT, max_iter=self.max_iter)[0]
-        pulled = np.array([float(np.vdot(W[:, 0], unit.apply(W[:, 0]))) for unit in self.units])
-        double = 2 * problem.value(W[:, 0]) + float(theta @ pulled)
+        W = solved(problem, family, self.max_iter)
+        pulled = np.array([float(np.vdot(W, unit.apply(W))) for unit in self.units])
+        # F at its minimum, without a strong pull's rounding.
+        double = 2 * problem.constant - float(np.vdot(problem.cross, W))
         found, coupled = self._traces(family)
         prior = self._prior(theta)
         flat = self.n_flat + coupled + found.rank - d * prior.rank
@@ -106,7 +110,7 @@ class Evidence:
         found = _structure(alone.forms, family)(alone.forms, family)
         if problem.coupling is None:
             return found, 0
-        along = direct(replace(alone, cross=problem.coupling), family, tol=TIGHT, max_iter=self.max_iter)[0][:, 0]
+        along = solved(replace(alone, cross=problem.coupling), family, self.max_iter)
         slack = 1.0 - float(np.vdot(problem.coupling, along))
         if slack <= 1e-12:
             return found, 0
@@ -146,6 +150,13 @@ class Range:
         logdet = float(np.linalg.slogdet(P)[1])
         inverse = np.linalg.inv(P)
         return Traces(logdet, self.rank, np.array([float(np.vdot(inverse, block)) for block in self.blocks]))
+
+
+def solved(problem: Problem, family: Family, max_iter: int) -> Array:
+    """W (t, d) under a family of one."""
+    factor = factorise(problem.forms, family)
+    tol = TIGHT if factor is None else LOOSE
+    return direct(problem, family, tol=tol, max_iter=max_iter, factor=factor)[0][:, 0]
 
 
 def range_of(units: tuple[Precision, ...]) -> Range:

@@ -75,8 +75,8 @@ def grid(relation: Relation, names: tuple[str, ...], reach: Reach, given: Any = 
     free = [name for name in names if name not in own]
     if len(names) > 2 and free:
         raise InputError(
-            f"{len(names)} strengths are 'auto' ({', '.join(names)}); at most two can be chosen at once, unless "
-            "cv='reml', or strengths={name: values} has values for each."
+            f"{len(names)} strengths are 'auto' ({', '.join(names)}); at most two can be chosen at once: make two "
+            "of them 'auto' and the others numbers, or name values for each by strengths= (cv='reml' takes any number)."
         )
     points = GRID if len(names) == 1 else GRID_OF_TWO
     for name in free:

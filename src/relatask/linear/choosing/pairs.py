@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from relatask.linear.choosing.evidence import TIGHT, Evidence, Point, contracted, edge_forms
+from relatask.linear.choosing.evidence import Evidence, Point, contracted, edge_forms, solved
 from relatask.linear.choosing.reml import evidence, natural, searched, tell_stopped
 from relatask.linear.path import Model, Path
-from relatask.linear.solvers.direct import direct
 from relatask.linear.solvers.family import Family, family
 from relatask.linear.solvers.levels import inside, levels_of
 from relatask.linear.sums.forms import Array
@@ -53,12 +52,12 @@ class Weighed:
         edges = Edges(self.i, self.j, weight, np.zeros(problem.shape[0]))
         whole = Family((edges, *units), np.concatenate([[1.0], theta])[:, None])
         precision = whole.member(0)
-        W = direct(problem, whole, tol=TIGHT, max_iter=self.given.max_iter)[0][:, 0]
+        W = solved(problem, whole, self.given.max_iter)
         found = inside(problem.forms, precision, levels_of(precision))
         logdet, traces, flat = found.logdet, found.traces, self.given.n_flat
         if problem.coupling is not None:
             alone = replace(problem, cross=problem.coupling, coupling=None)
-            along = direct(alone, whole, tol=TIGHT, max_iter=self.given.max_iter)[0][:, 0]
+            along = solved(alone, whole, self.given.max_iter)
             slack = 1.0 - float(np.vdot(problem.coupling, along))
             if slack > 1e-12:
                 logdet, flat = logdet + float(np.log(slack)), flat + 1
@@ -69,7 +68,7 @@ class Weighed:
         room = self.given.n_labels - flat - found.rank + d * basis.shape[1]
         if room <= 0:
             raise ZeroDivisionError
-        double = max(2 * problem.value(W) + float(np.vdot(W, precision.apply(W))), np.finfo(float).tiny)
+        double = max(2 * problem.constant - float(np.vdot(problem.cross, W)), np.finfo(float).tiny)
         value = room * np.log(double) + logdet - d * float(np.linalg.slogdet(inside_range)[1])
         on_edges = room / double * _distances(W, self.i, self.j)
         on_edges += edge_forms(traces, self.i, self.j) - d * edge_forms(prior, self.i, self.j)
