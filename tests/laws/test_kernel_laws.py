@@ -210,6 +210,38 @@ def test_a_path_beyond_the_exact_size_is_near_the_exact_one() -> None:
     assert near.log_marginal_likelihood_ is None
 
 
+def test_tasks_on_the_same_rows_share_every_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    tiles = Products._made
+
+    def counted(self: Products) -> Any:
+        made.append(len(self.X))
+        return tiles(self)
+
+    monkeypatch.setattr(Products, "_made", counted)
+    X, Y = table(300)
+    model = MultiTaskKernelRidge(T, solver="cg", landmarks=250).fit(X, Y)
+    assert made == [300, 300]  # once for all tasks and steps, once for the certificate
+    exact = MultiTaskKernelRidge(T).fit(X, Y)
+    assert exact.solver_ == "eigen"
+    assert model.strength_ == pytest.approx(exact.strength_, rel=1e-3)
+    np.testing.assert_allclose(model.path_.errors, exact.path_.errors, rtol=0.05)
+    given_ = MultiTaskKernelRidge(T, solver="cg", strength=exact.strength_, tol=1e-12).fit(X, Y)
+    np.testing.assert_allclose(given_.dual_coef_, exact.dual_coef_, atol=1e-8)
+
+
+def test_rows_are_predicted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, Y = table()
+    x, y, tasks = rows()
+    for args, asked in (((X, Y), (X,)), ((x, y, tasks), (x, tasks))):
+        model = MultiTaskKernelRidge(T, strength=0.1).fit(*args)
+        whole = model.predict(*asked, return_std=True)
+        monkeypatch.setattr("relatask.linear.kernels.spread.CELLS", 100)
+        for part, same in zip(model.predict(*asked, return_std=True), whole, strict=True):
+            np.testing.assert_allclose(part, same, rtol=1e-12)
+        monkeypatch.undo()
+
+
 # A task that was not fitted.
 
 

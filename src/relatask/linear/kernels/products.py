@@ -116,10 +116,10 @@ class Products:
         if not self.by_rows:
             return self._product(V)
         n, t, q = len(self.X), len(self.between), V.shape[1]
-        spread = np.zeros((n, t, q))
-        spread[self.entries.row, self.entries.task] = V
-        mixed = np.einsum("nkq,kl->nlq", spread, self.between)
-        return self._product(mixed.reshape(n, -1)).reshape(n, t, q)[self.entries.row, self.entries.task]
+        spread = np.zeros((n, q, t))
+        spread[self.entries.row, :, self.entries.task] = V
+        mixed = self._product((spread @ self.between).reshape(n, -1)).reshape(n, q, t)
+        return mixed[self.entries.row, :, self.entries.task]
 
     def columns(self, places: NDArray[np.intp]) -> Array:
         """(N, m) columns of Omega."""

@@ -20,7 +20,7 @@ from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 
 SOLVERS = ("auto", "eigen", "cholesky", "cg")
-EIGEN_ROWS = 4_000
+EIGEN_ROWS = 3_000
 """Shared rows up to which "auto" takes two eigendecompositions."""
 DENSE_LABELS = 2_500
 """Labels up to which "auto" takes a dense factor."""
