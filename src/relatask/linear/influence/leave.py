@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from relatask.linear.influence import measures
-from relatask.linear.influence.attributes import LINEAR, check_linear, is_smooth, kept, setting
+from relatask.linear.influence.attributes import LINEAR, NotDefined, check_linear, is_smooth, kept, setting
 from relatask.linear.influence.refits import Error, by_refits, loss_fit, squared_fit
 from relatask.linear.influence.removal import Removal, removal
 from relatask.linear.influence.solution import Fit, at_solution, is_bent
@@ -36,9 +36,12 @@ def leave_task_out(model: Any, X: Any, y: Any, tasks: Any, sample_weight: Any, m
     if method not in WAYS:
         raise InputError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, WAYS))}.")
     loss = chosen_loss(model.loss)
+    if getattr(model, "_statistics", None) is None:
+        raise NotDefined(
+            "leave_task_out needs the statistics of the training rows, which this model was loaded without."
+        )
     design = training_design(model, X, y, tasks, sample_weight)
-    if getattr(model, "_statistics", None) is not None:
-        check_same(design, model._statistics)
+    check_same(design, model._statistics)
     if method == "refit":
         return _stored(model, *_refitted(model, loss, design), "refit")
     if loss is None and (is_smooth(model.relation_) or isinstance(model.relation_, HierarchicalPrior)):
