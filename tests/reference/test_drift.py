@@ -128,6 +128,11 @@ def test_a_past_without_errors() -> None:
     assert model.partial_fit(X, X[:, 1], ["a"] * 20).drift_.drifted() == ["a"]
 
 
+def test_many_tasks_are_corrected_for() -> None:
+    drift = batches(MultiTaskRegressor(Pairwise(0.01)), 4, 1, shift=2.0)[0]
+    np.testing.assert_allclose(drift.adjusted, stats.false_discovery_control(drift.p_value))
+
+
 def test_columns_and_weights() -> None:
     rng = np.random.default_rng(3)
     X, Y = rng.normal(size=(80, 3)), rng.normal(size=(80, 3))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
+from scipy import special
 
 from relatask.linear.input.labels import listed
 from relatask.linear.sums.forms import Array, Bucket
@@ -178,11 +178,18 @@ def drift_of(pasts: dict[int, Past], before: Statistics, new: Statistics, tasks:
     p = columns[:, 5]
     adjusted = np.full(len(p), np.nan)
     known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = distributions.false_discovery_control(p[known])
+    adjusted[known] = _corrected(p[known])
     n, error, expected, statistic, change, p = columns.T
     places = np.array([k for k, _ in found], dtype=np.intp)
     return Drift(tasks[places], n, error, expected, statistic, change, p, adjusted)
+
+
+def _corrected(p: Array) -> Array:
+    """p-values after Benjamini and Hochberg: the least of p_(j) m / j over those that are no smaller."""
+    order = np.argsort(p)[::-1]
+    found = np.empty(len(p))
+    found[order] = np.minimum(np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1)), 1.0)
+    return found
 
 
 def _compared(past: Past, old: Errors, stats: Statistics, k: int) -> tuple[float, ...]:
@@ -204,13 +211,13 @@ def _compared(past: Past, old: Errors, stats: Statistics, k: int) -> tuple[float
         statistic = float("inf") if changed else 0.0
         return n, error, expected, statistic, statistic, 0.0 if changed else 1.0
     statistic = left / n / noise
-    p = float(distributions.f.sf(statistic, n, freedom))
+    p = float(special.fdtrc(n, freedom, statistic))
     (two, free), (also, more), (one, whole) = (part.unexplained() for part in (old, new, old.plus(new)))
     rank, own = whole - free - more, free + more
     if free <= 0 or more <= 0 or rank <= 0 or two + also <= tiny * n:
         return n, error, expected, statistic, nothing, p
     change = max(one - two - also, 0.0) / rank / ((two + also) / own)
-    return n, error, expected, statistic, change, min(1.0, 2 * min(p, float(distributions.f.sf(change, rank, own))))
+    return n, error, expected, statistic, change, min(1.0, 2 * min(p, float(special.fdtrc(rank, own, change))))
 
 
 def errors(past: Past, stats: Statistics, k: int) -> Errors:
