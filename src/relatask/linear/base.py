@@ -145,6 +145,14 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         A strength of "auto" stays as the first fit chose it (`strengths_`): choosing needs rows. Columns are
         standardised anew by all rows. Iterative solvers begin as fit does, and so end where fit ends; with
         ``warm_start=True`` they begin where the last one ended, and end within `tol` of it.
+
+        Examples
+        --------
+        >>> from relatask.linear import MultiTaskRegressor
+        >>> X, y, tasks = np.arange(8.0)[:, None], np.arange(8.0) % 3, list("ababacca")
+        >>> model = MultiTaskRegressor().partial_fit(X[:4], y[:4], tasks[:4]).partial_fit(X[4:], y[4:], tasks[4:])
+        >>> bool(np.allclose(model.coef_, MultiTaskRegressor().fit(X, y, tasks).coef_))
+        True
         """
         if not hasattr(self, "tasks_"):
             return self.fit(X, y, tasks, sample_weight)
