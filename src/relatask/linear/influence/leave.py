@@ -14,13 +14,13 @@ from relatask.linear.influence.attributes import LINEAR, NotDefined, check_linea
 from relatask.linear.influence.refits import Error, by_refits, loss_fit, squared_fit
 from relatask.linear.influence.removal import Removal, removal
 from relatask.linear.influence.solution import Fit, at_solution, is_bent
-from relatask.linear.influence.training import check_same, squared_rows, training_design
+from relatask.linear.influence.training import check_counts, check_same, squared_rows, training_design
 from relatask.linear.input.classes import class_weights, encode_classes
 from relatask.linear.input.design import Design
 from relatask.linear.input.labels import listed
 from relatask.linear.input.targets import task_weights
 from relatask.linear.losses import AnyLoss, Loss, Multinomial, SquaredError
-from relatask.linear.losses.model import LossModel, label_counts
+from relatask.linear.losses.model import LossModel
 from relatask.linear.losses.named import chosen_loss
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
@@ -36,12 +36,14 @@ def leave_task_out(model: Any, X: Any, y: Any, tasks: Any, sample_weight: Any, m
     if method not in WAYS:
         raise InputError(f"method={method!r} is unknown; expected one of {', '.join(map(repr, WAYS))}.")
     loss = chosen_loss(model.loss)
-    if getattr(model, "_statistics", None) is None:
-        raise NotDefined(
-            "leave_task_out needs the statistics of the training rows, which this model was loaded without."
-        )
+    stats = getattr(model, "_statistics", None)
+    if stats is None and loss is None:
+        raise NotDefined("leave_task_out needs the statistics of the training rows, which this model has not; fit it.")
     design = training_design(model, X, y, tasks, sample_weight)
-    check_same(design, model._statistics)
+    if stats is None:
+        check_counts(design, model.n_labels_)
+    else:
+        check_same(design, stats)
     if method == "refit":
         return _stored(model, *_refitted(model, loss, design), "refit")
     if loss is None and (is_smooth(model.relation_) or isinstance(model.relation_, HierarchicalPrior)):
@@ -62,8 +64,7 @@ def leave_task_out_of_classes(model: Any, X: Any, y: Any, tasks: Any, sample_wei
             f"{listed(model.classes_.tolist())}; leave_task_out takes the X, y, tasks and sample_weight of fit."
         )
     design = training_design(model, X, encoded, tasks, sample_weight)
-    if (label_counts(design) != model.n_labels_).any():
-        raise InputError("these are other rows than in fit: leave_task_out takes the X, y and tasks of fit.")
+    check_counts(design, model.n_labels_)
     design = replace(design, weights=class_weights(design, classes, model.class_weight))
     loss_model: LossModel = model._model(len(classes))
     if method not in WAYS:

@@ -13,6 +13,7 @@ from relatask.linear.influence.removal import TaskRows
 from relatask.linear.influence.setting import Setting
 from relatask.linear.input import reading
 from relatask.linear.input.design import Design
+from relatask.linear.losses.model import label_counts
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError
@@ -52,6 +53,17 @@ def check_same(design: Design, stats: Statistics) -> None:
         raise InputError(
             f"task {wrong!r} has other rows than in fit ({int((~same).sum())} such tasks): leave_task_out takes the "
             "X, y, tasks and sample_weight of fit, in any order of rows."
+        )
+
+
+def check_counts(design: Design, counts: NDArray[np.intp]) -> None:
+    """The same where fit kept no moments: numbers of labels only."""
+    wrong = np.flatnonzero(label_counts(design) != counts)
+    if len(wrong):
+        k = int(wrong[0])
+        raise InputError(
+            f"task {design.tasks.tolist()[k]!r} has {label_counts(design)[k]} labels here, and had {counts[k]} in fit: "
+            "leave_task_out takes the X, y, tasks and sample_weight of fit."
         )
 
 
