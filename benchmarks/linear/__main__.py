@@ -15,11 +15,13 @@ from benchmarks.linear import (
     logistic,
     malsar,
     memory,
+    million,
     own_x,
     paths,
     scale,
     school,
     shared_x,
+    streaming,
     strengths,
     unlabelled,
 )
@@ -38,6 +40,8 @@ ROOMS = {
     "logistic": logistic.report,
     "kernels": kernels.report,
     "unlabelled": unlabelled.report,
+    "streaming": streaming.report,
+    "million": million.report,
 }
 
 
