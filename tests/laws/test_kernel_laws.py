@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, clone
-from sklearn.gaussian_process.kernels import RBF, CompoundKernel, ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, CompoundKernel, ConstantKernel, ExpSineSquared, Matern, WhiteKernel
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -102,6 +102,14 @@ def test_a_weight_is_the_row_given_so_many_times(seed: int) -> None:
     np.testing.assert_allclose(weighted.predict(X, tasks), repeated.predict(X, tasks), atol=1e-9)
     # The least strengths leave systems of condition 1e5 or so.
     np.testing.assert_allclose(weighted.path_.errors, repeated.path_.errors, rtol=1e-7)
+
+
+@pytest.mark.parametrize("solver", ["auto", "cholesky", "cg"])
+def test_a_constant_kernel_beside_free_intercepts_says_nothing(solver: str) -> None:
+    X, Y = table()
+    model = MultiTaskKernelRidge(T, ConstantKernel(3.0), solver=solver).fit(X, Y)
+    np.testing.assert_allclose(model.predict(X), np.broadcast_to(Y.mean(0), Y.shape), atol=1e-9)
+    np.testing.assert_allclose(model.amplitude_ * model.strength_, model.noise_variance_ * model.loss_weight_)
 
 
 def test_columns_are_groups_of_repeated_rows() -> None:
@@ -449,6 +457,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"task_kernel": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.0]]}, "its smallest eigenvalue is -1 "),
     ({"task_kernel": np.eye(2)}, r"task_kernel has shape \(2, 2\), but there are 3 tasks \('north'"),
     ({"task_kernel": np.ones((3, 2))}, "expected a square"),
+    ({"task_kernel": np.zeros((3, 3))}, "task_kernel is zero"),
     ({"task_kernel": np.full((3, 3), np.nan)}, "task_kernel contains NaN"),
     ({"task_kernel": np.triu(np.ones((3, 3)))}, "is not symmetric"),
     ({"task_kernel": 1.5}, r"a correlation between all tasks lies in \[0, 1\]"),
@@ -469,6 +478,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"kernel": "sigmoid", "kernel_params": {"gamma": 2.0, "coef0": -1.0}},
         "kernel='sigmoid' on these rows is not pos",
     ),
+    ({"kernel": "chi2"}, "kernel='chi2' cannot be taken of these rows: X contains negative values"),
+    ({"kernel": ExpSineSquared()}, r"kernel=ExpSineSquared\(.* on these rows is not positive semidefinite"),
     ({"strength": 0.0}, r"strength=0\.0 is not usable; expected a finite number > 0, or 'auto'"),
     ({"strength": "much"}, "strength='much' is not usable"),
     ({"amplitude": -1}, "amplitude=-1 is not usable"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,9 +59,11 @@ class FeatureKernel:
         if isinstance(self.kind, str) and self.kind == "rbf":
             gamma = self.params.get("gamma")
             return gaussian(X, Z, 1.0 / X.shape[1] if gamma is None else gamma)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", category=RuntimeWarning)
+        try:
             found = pairwise_kernels(X, Z, metric=self.kind, **self.params)
+        except ValueError as error:
+            told = f"kernel={self.kind!r:.60} cannot be taken of these rows: {error}"
+            raise InputError(f"{told.rstrip('.')} (columns are standardised unless standardize=False).") from error
         return np.asarray(found, dtype=np.float64)
 
     def diagonal(self, X: Array) -> Array:
@@ -198,6 +199,11 @@ def _parts(kernel: gp.Kernel) -> list[gp.Kernel]:
 
 def _pairwise_inside(kernel: gp.Kernel) -> bool:
     """Whether a part may be indefinite."""
-    return any(isinstance(part, gp.PairwiseKernel) and part.metric not in SAFE for part in _parts(kernel)) or any(
-        isinstance(part, gp.Exponentiation) and not float(part.exponent).is_integer() for part in _parts(kernel)
-    )
+    for part in _parts(kernel):
+        if isinstance(part, gp.ExpSineSquared):  # it is sure of one column only
+            return True
+        if isinstance(part, gp.PairwiseKernel) and part.metric not in SAFE:
+            return True
+        if isinstance(part, gp.Exponentiation) and not float(part.exponent).is_integer():
+            return True
+    return False

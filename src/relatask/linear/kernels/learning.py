@@ -12,6 +12,7 @@ from sklearn.base import clone
 from relatask.linear.kernels.evidence import Evidence, Slopes
 from relatask.linear.kernels.features import FeatureKernel
 from relatask.linear.sums.forms import Array
+from relatask.notices import InputError
 
 LEAST, MOST = np.log(1e-8), np.log(1e4)
 """Bounds of logarithms of variances, for labels of variance 1."""
@@ -153,7 +154,7 @@ def learn(
             at = object_.clone_with_theta(theta)(X, eval_gradient=True)
         try:
             slopes = evidence(between, noise, *at)
-        except np.linalg.LinAlgError:  # noise of 1e-8 beside a kernel near singular
+        except (np.linalg.LinAlgError, InputError):  # noise of 1e-8 beside a kernel near singular, or indefinite
             return 1e25, np.zeros_like(point)
         return -slopes.value, -form.gradient(point, slopes)
 

@@ -57,10 +57,12 @@ def factor(products: Products, landmarks: int, seed: int) -> Array:
     return out[:, :filled]
 
 
-def thin_spectrum(F: Array) -> tuple[Array, Array]:
-    """Eigenvalues (r,) above rounding, and vectors (N, r), of F F'."""
+def thin_spectrum(entries: Entries, F: Array) -> tuple[Array, Array]:
+    """Eigenvalues (r,) above rounding, and vectors (N, r), of F F' once it is centred."""
+    whole = float(np.square(F).sum())
+    F = entries.centred(F)
     values, turn = np.linalg.eigh(F.T @ F)
-    some = values > 1e-12 * float(values.max(initial=0.0))
+    some = values > 1e-13 * whole
     return values[some], F @ (turn[:, some] / np.sqrt(values[some]))
 
 

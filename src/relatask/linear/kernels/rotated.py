@@ -55,7 +55,7 @@ def rotated(system: System) -> Rotated:
     one = Entries(np.arange(n), np.zeros(n, dtype=np.intp), np.zeros(n), weight, np.ones(1), system.free)
     products = Products(system.kernel, system.X, np.ones((1, 1)), one, system.memory)
     few = replace(system, rows=replace(rows, y=np.zeros(n)))
-    spectrum = thin_spectrum(one.centred(factor(products, few.n_landmarks(), system.seed)))
+    spectrum = thin_spectrum(one, factor(products, few.n_landmarks(), system.seed))
     none = np.zeros((0, 0))
     shared = Shared(none, system.between, rows.spread_out(rows.y), weight, system.loss_weight, system.free)
     shared.__dict__["row_spectrum"] = spectrum

@@ -159,10 +159,23 @@ def row_spectrum(kernel: Array, root: Array, unit: Array, tolerance: float) -> t
         Where an eigenvalue is negative beyond rounding.
     """
     scaled = kernel * root * root[:, None]
+    diagonal = np.diagonal(scaled).copy()
     project(scaled, unit)
     values, basis = linalg.eigh(scaled, driver="evd", overwrite_a=True, check_finite=False)
-    check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows", tolerance)
-    return np.maximum(values, 0.0), basis
+    return checked_values(values, diagonal, tolerance), basis
+
+
+def checked_values(values: Array, diagonal: Array, tolerance: float) -> Array:
+    """Ascending eigenvalues, what is rounding beside the uncentred (n,) diagonal set to 0.
+
+    Raises
+    ------
+    InputError
+        Where one is negative beyond rounding.
+    """
+    largest = max(float(values[-1]), float(diagonal.max()))
+    check_semidefinite(float(values[0]), largest, "the kernel of the training rows", tolerance)
+    return np.where(values > 10 * np.finfo(float).eps * float(diagonal.sum()), values, 0.0)
 
 
 def project(matrix: Array, unit: Array) -> None:

@@ -8,13 +8,12 @@ import numpy as np
 from scipy import linalg
 
 from relatask.linear.kernels.conjugate import conjugate
-from relatask.linear.kernels.features import check_semidefinite
 from relatask.linear.kernels.nystroem import factor, preconditioner, thin_spectrum
 from relatask.linear.kernels.path import KernelPath, LabelSpectrum, by_sums, chosen, grid, squared
 from relatask.linear.kernels.products import Scaled
 from relatask.linear.kernels.rotated import rotated
 from relatask.linear.kernels.rows import Rows
-from relatask.linear.kernels.shared import Shared
+from relatask.linear.kernels.shared import Shared, checked_values
 from relatask.linear.kernels.system import System
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
@@ -124,8 +123,8 @@ def _dense_path(system: System, criterion: str) -> Answer:
     products = system.products()
     entries = products.entries
     values, basis = linalg.eigh(Scaled(products).dense(), driver="evd", overwrite_a=True, check_finite=False)
-    check_semidefinite(float(values[0]), float(values[-1]), "the kernel of the training rows", system.kernel.tolerance)
-    values, basis = np.maximum(values, 0.0), entries.centred(basis)
+    diagonal = products.diagonal() * np.square(entries.root)
+    values, basis = checked_values(values, diagonal, system.kernel.tolerance), entries.centred(basis)
     path = _label_path(LabelSpectrum(values, basis, entries.target, entries.unit, entries.row), system, criterion)
     strength = float(path.strengths[path.best])
     inner = entries.centred(basis @ ((basis.T @ entries.target) / (values + strength)))
@@ -159,8 +158,7 @@ def approximate_path(system: System, criterion: str) -> KernelPath:
     """Strengths tried on the low-rank part of the kernel that the landmarks span."""
     products = system.products()
     entries = products.entries
-    thin = entries.centred(factor(products, system.n_landmarks(), system.seed))
-    values, basis = thin_spectrum(thin)
+    values, basis = thin_spectrum(entries, factor(products, system.n_landmarks(), system.seed))
     return _label_path(LabelSpectrum(values, basis, entries.target, entries.unit, entries.row), system, criterion)
 
 

@@ -119,6 +119,8 @@ def _of_relation(relation: Relation, tasks: NDArray) -> Array:
 def _semidefinite(matrix: Array) -> Array:
     values, basis = np.linalg.eigh(matrix)
     check_semidefinite(float(values[0]), float(values[-1]), "task_kernel")
+    if values[-1] <= 0:
+        raise InputError("task_kernel is zero, so every function is; expected positive entries on its diagonal.")
     return matrix if values[0] >= 0 else np.asarray((basis * np.maximum(values, 0.0)) @ basis.T)
 
 
