@@ -47,7 +47,7 @@ def test_bad_input_is_told() -> None:
     huber = MultiTaskRegressor(Pairwise(0.05), loss="huber").fit(**data.arguments)
     with pytest.raises(InputError, match="not under loss='huber'; leave_task_out"):
         _ = huber.transfer_
-    with pytest.raises(InputError, match="task 0 has .* labels here, and had .* in fit"):
+    with pytest.raises(InputError, match=r"task 0 has .* labels here, and had .* in fit"):
         huber.leave_task_out(data.X[1:], data.y[1:], data.tasks[1:])
     with pytest.raises(InputError, match="RootSquared goes by method='refit'"):
         MultiTaskRegressor(Pairwise(0.05), loss="root_squared").fit(**data.arguments).leave_task_out(**data.arguments)
