@@ -16,6 +16,7 @@ from choosing_cases import INTERCEPTS, RING, STRUCTURES, precision_of, rows_of, 
 from linear_oracle import case
 from relatask.data import load
 from relatask.linear import MultiTaskClassifier, MultiTaskClassifierCV, MultiTaskRegressor, MultiTaskRegressorCV
+from relatask.linear.choosing import choice, reml
 from relatask.linear.choosing.leaving_out import generalised, prepared
 from relatask.linear.losses import Huber
 from relatask.linear.solvers.family import family
@@ -388,12 +389,20 @@ def test_what_cannot_be_used_is_named(words: dict[str, Any], message: str | None
     assert not hasattr(model, "coef_")
 
 
-def test_what_else_cannot_be_used() -> None:
+def test_what_else_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     data = case("groups", 16, t=3, d=9, n=5)
     with pytest.raises(InputError, match="groups has shape"):
         MultiTaskRegressorCV(cv=GroupKFold(2)).fit(data.X, data.y, data.tasks, groups=[1, 2])
     with pytest.raises(InputError, match="every label fits itself"):
         MultiTaskRegressorCV(Ridge(), strengths=[0.0, 1.0], cv="loo").fit(data.X, data.y, data.tasks)
+    rng = np.random.default_rng(0)
+    many = rng.normal(size=(300, 30)), rng.normal(size=300), np.arange(300) % 100
+    dense = Graph(np.ones((100, 100)) + np.diag(np.arange(100)))
+    monkeypatch.setattr(choice, "WIDEST", 2_000)
+    monkeypatch.setattr(reml, "WIDEST", 2_000)
+    for words in ({"cv": "loo"}, {"cv": "gcv"}, {"cv": "reml"}, {"pairs": True}):
+        with pytest.raises(InputError, match="would invert a matrix of order 2970"):
+            MultiTaskRegressorCV(dense, **words).fit(*many)
     wide = case("groups", 16, t=2, d=40, n=8)
     # The mean of all tasks is free under Pairwise, and with 40 features it goes through every label.
     with pytest.raises(InputError, match="add a Ridge to the relation"):

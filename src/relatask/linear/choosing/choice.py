@@ -13,7 +13,7 @@ from relatask.linear.choosing.folds import FOLDS, FoldErrors, held_out_errors, r
 from relatask.linear.choosing.grid import Grid, Reach, finer, grid, open_names
 from relatask.linear.choosing.leaving_out import Prepared, generalised, leave_one_out, prepared
 from relatask.linear.choosing.pairs import edges_weighed
-from relatask.linear.choosing.reml import maximised
+from relatask.linear.choosing.reml import WIDEST, maximised
 from relatask.linear.choosing.settings import Settings, check_closed, has_closed_form
 from relatask.linear.input.design import Design
 from relatask.linear.path import Model, Path
@@ -25,9 +25,6 @@ from relatask.relations import Relation, strengths, with_parameters
 
 WIDE = 1_500
 """Up to this order matrices without a structure are inverted unasked."""
-
-WIDEST = 6_000
-"""Up to this order they are inverted at all."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -107,7 +107,7 @@ class Evidence:
         """Of H + P, the coupling of a common intercept included; and how many flat directions that intercept is."""
         problem = self.problem
         alone = replace(problem, coupling=None)
-        found = _structure(alone.forms, family)(alone.forms, family)
+        found = structure_of(alone.forms, family)(alone.forms, family)
         if problem.coupling is None:
             return found, 0
         along = solved(replace(alone, cross=problem.coupling), family, self.max_iter)
@@ -204,7 +204,7 @@ def on_what_is_seen(problem: Problem) -> Problem:
     return replace(problem, forms=forms, cross=problem.cross @ basis, coupling=coupling, columns=None)
 
 
-def _structure(forms: Forms, family: Family) -> Callable[[Forms, Family], Traces]:
+def structure_of(forms: Forms, family: Family) -> Callable[[Forms, Family], Traces]:
     """The road for these units."""
     if all(complete_graph(unit) is not None for unit in family.units):
         return _complete
@@ -212,7 +212,7 @@ def _structure(forms: Forms, family: Family) -> Callable[[Forms, Family], Traces
         return _diagonal
     if forms.shared is not None and family.n_tasks <= KRONECKER_TASKS:
         return _kronecker
-    return _levels
+    return any_graph
 
 
 def _diagonal(forms: Forms, family: Family) -> Traces:
@@ -273,7 +273,7 @@ def _kronecker(forms: Forms, family: Family) -> Traces:
     return Traces(logdet, int((seen > 0).sum()), np.array(units))
 
 
-def _levels(forms: Forms, family: Family) -> Traces:
+def any_graph(forms: Forms, family: Family) -> Traces:
     """Any task graph."""
     precision = family.member(0)
     found = inside(forms, precision, levels_of(precision))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from relatask.linear.choosing.evidence import Evidence, Point, contracted, edge_forms, solved
-from relatask.linear.choosing.reml import evidence, natural, searched, tell_stopped
+from relatask.linear.choosing.reml import check_order, evidence, natural, searched, tell_stopped
 from relatask.linear.path import Model, Path
 from relatask.linear.solvers.family import Family, family
 from relatask.linear.solvers.levels import inside, levels_of
@@ -121,6 +121,7 @@ def edges_weighed(stats: Statistics, relation: Relation, names: tuple[str, ...],
     held = np.zeros(0) if fixed is None else family([fixed], stats.n_tasks).strengths[:, 0]
     free = [place for place, part in enumerate(rest) if _name_of(relation, part) in others]
     weighed = Weighed(given, i, j)
+    check_order(given, family([with_parameters(graph, strength=1.0)], stats.n_tasks), quick=False)
     scale = natural(relation, own, stats, model)
     first = -one[i, j] * scale
     center = np.log(

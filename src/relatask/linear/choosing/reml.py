@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from relatask.linear.choosing.evidence import Evidence, Point, on_what_is_seen
+from relatask.linear.choosing.evidence import Evidence, Point, any_graph, on_what_is_seen, structure_of
 from relatask.linear.fitting import NotConverged
 from relatask.linear.path import Model, Path
-from relatask.linear.solvers.family import family
+from relatask.linear.solvers.family import Family, family
+from relatask.linear.solvers.selected import densest
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, tell
@@ -24,6 +25,9 @@ TRIED = np.log([1e-4, 1e-2, 1.0, 1e2, 1e4])
 """Beginnings, all strengths together, about those at which a relation weighs as much as the data."""
 
 STEPS = 200
+
+WIDEST = 6_000
+"""Up to this order matrices without a structure are inverted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,7 @@ def maximised(stats: Statistics, relation: Relation, names: tuple[str, ...], mod
     start = np.log([natural(relation, name, stats, model) for name in names])
     fixed = with_parameters(relation, **dict.fromkeys(names, 1.0))
     given = evidence(stats, fixed, model)
+    check_order(given, family([fixed], stats.n_tasks), quick=True)
     free = _free(fixed, names)
     rest = family([fixed], stats.n_tasks).strengths[:, 0]
 
@@ -89,6 +94,27 @@ def evidence(stats: Statistics, relation: Relation, model: Model) -> Evidence:
     problem = problem.restricted(columns if len(columns) else np.zeros(1, dtype=np.intp))
     flat = int((scaled.weight > 0).sum()) if model.datafit.intercept == "free" else 0
     return Evidence(on_what_is_seen(problem), units, int(stats.count.sum()), flat, model.max_iter)
+
+
+def check_order(given: Evidence, members: Family, quick: bool) -> None:
+    """Raise InputError where a matrix would have to be inverted that is too large.
+
+    Parameters
+    ----------
+    given : Evidence
+        The likelihood.
+    members : Family
+        One precision.
+    quick : bool
+        Whether structures that need no such matrix are used.
+    """
+    forms = given.problem.forms
+    size = 0 if quick and structure_of(forms, members) is not any_graph else densest(members, forms.n_features)
+    if size > WIDEST:
+        raise InputError(
+            f"cv='reml' would invert a matrix of order {size} under this relation (at most {WIDEST}); use a number of "
+            "folds, such as cv=5."
+        )
 
 
 def searched(at: Callable[[Array], Point], center: Array, starts: list[Array]) -> Search:
