@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relatask.linear.input.labels import encode_tasks, object_array
+from relatask.linear.input.labels import encode_tasks, found_in_order, object_array
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
 from relatask.relations import HierarchicalPrior, Relation
@@ -22,6 +22,9 @@ def extrapolates(relation: Relation) -> bool:
 def codes_with_new(tasks: Any, n: int, known: NDArray) -> tuple[NDArray[np.intp], list[Hashable]]:
     """Codes (n,) of labels; those fit has not seen are counted on behind the others, and listed."""
     names, codes = encode_tasks(tasks, n)
+    found = found_in_order(names, known)
+    if found is not None:
+        return np.asarray(found[codes], dtype=np.intp), []
     place = {label: k for k, label in enumerate(known.tolist())}
     new = [label for label in names.tolist() if label not in place]
     place.update({label: len(known) + k for k, label in enumerate(new)})

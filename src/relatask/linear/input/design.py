@@ -206,7 +206,7 @@ def check_names(names: Any, what: str) -> None:
 def _check_labels(names: NDArray, count: NDArray, grouped: bool) -> None:
     if not count.any():
         raise InputError("y has no label: every value is NaN or has weight 0; expected at least one number per task.")
-    empty = [label for label, number in zip(names.tolist(), count, strict=True) if number == 0]
+    empty = names[count == 0].tolist()
     if empty and grouped:
         raise InputError(
             f"task{'s' if len(empty) > 1 else ''} {listed(empty)} without labels: every y is NaN (or has weight 0); "
@@ -216,7 +216,7 @@ def _check_labels(names: NDArray, count: NDArray, grouped: bool) -> None:
 
 def warn_about_labels(tasks: NDArray, count: NDArray, yy: Array, mean_y: Array) -> None:
     """RT005 for tasks of one label, and for constant targets."""
-    single = [label for label, n in zip(tasks.tolist(), count, strict=True) if n == 1]
+    single = tasks[count == 1].tolist()
     flat = (count > 1) & (yy <= 1e-24 * count * np.square(mean_y))
     constant = tasks[flat].tolist()
     told = [f"one label only: {listed(single)}"] if single else []

@@ -55,11 +55,9 @@ def known_codes(tasks: Any, n: int, known: NDArray) -> NDArray[np.intp]:
         Naming the labels that fit has not seen.
     """
     names, codes = encode_tasks(tasks, n)
-    numbers = names.dtype.kind in "iu" and known.dtype.kind in "iu"
-    if (numbers or names.dtype.kind == known.dtype.kind == "U") and len(known) and (known[1:] > known[:-1]).all():
-        found = np.minimum(np.searchsorted(known, names), len(known) - 1)
-        if (known[found] == names).all():
-            return np.asarray(found[codes], dtype=np.intp)
+    found = found_in_order(names, known)
+    if found is not None:
+        return np.asarray(found[codes], dtype=np.intp)
     place = {label: k for k, label in enumerate(known.tolist())}
     unknown = [label for label in names.tolist() if label not in place]
     if unknown:
@@ -68,6 +66,17 @@ def known_codes(tasks: Any, n: int, known: NDArray) -> NDArray[np.intp]:
             f"Predict for tasks that were fitted, or fit again with rows of the new task."
         )
     return np.array([place[label] for label in names.tolist()], dtype=np.intp)[codes]
+
+
+def found_in_order(names: NDArray, known: NDArray) -> NDArray[np.intp] | None:
+    """Places of labels among known ones that are sorted numbers or texts, without a loop; None for any others."""
+    numbers = names.dtype.kind in "iu" and known.dtype.kind in "iu"
+    if not (numbers or names.dtype.kind == known.dtype.kind == "U"):
+        return None
+    if not len(known) or not (known[1:] > known[:-1]).all():
+        return None
+    found = np.minimum(np.searchsorted(known, names), len(known) - 1)
+    return found if (known[found] == names).all() else None
 
 
 def task_labels(tasks: Any, n: int) -> NDArray:
