@@ -15,6 +15,7 @@ import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
+from linear_oracle import case
 from relatask.linear import MultiTaskRegressor, MultiTaskRegressorCV, PooledRegressor
 from relatask.notices import InputError, RelataskWarning
 from relatask.relations import (
@@ -282,3 +283,32 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     X, y, _ = rows(["a"])
     with pytest.raises(OSError, match="no-such-folder"):
         MultiTaskRegressor(Sum((Ridge(1.0),))).fit(X, y).save(tmp_path / "no-such-folder" / "m")
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+def test_a_save_that_stops_anywhere_leaves_a_model(step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = case("groups", 3, t=3, d=2, n=8)
+    old = MultiTaskRegressor(Ridge(1.0)).fit(**data.arguments)
+    new = MultiTaskRegressor(Ridge(2.0)).fit(**data.arguments)
+    old.save(tmp_path / "model")
+    left = [step]
+    move = Path.replace
+
+    def stopping(self: Path, target: Path) -> Path:
+        if not left[0]:
+            raise OSError("the machine stops here")
+        left[0] -= 1
+        return move(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", stopping)
+        if step < 3:
+            with pytest.raises(OSError, match="stops here"):
+                new.save(tmp_path / "model")
+        else:
+            new.save(tmp_path / "model")
+    expected = old if step < 2 else new
+    assert (MultiTaskRegressor.load(tmp_path / "model").coef_ == expected.coef_).all()
+    new.save(tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.npz"]
+    assert (MultiTaskRegressor.load(tmp_path / "model").coef_ == new.coef_).all()

@@ -28,8 +28,8 @@ KEPT = ("_fit_layout", "_statistics", "_seen", "_end")
 def save(path: str | os.PathLike[str], kind: str, params: dict[str, Any], fitted: dict[str, Any]) -> None:
     """Write `path.json` and `path.npz`, each whole or not at all; the JSON file holds the other's checksum and its own.
 
-    The arrays are written first. Where that is all that was done (the machine stopped), the old JSON file stands beside
-    new arrays, and `load` says that the two are of different saves.
+    The pair changes at once: new arrays are written beside the old ones, then the JSON file is replaced, then the
+    arrays take their name. Wherever the machine stops, `load` finds the arrays that the JSON file is of.
 
     Parameters
     ----------
@@ -53,8 +53,9 @@ def save(path: str | os.PathLike[str], kind: str, params: dict[str, Any], fitted
     body = {"format": FORMAT, "version": VERSION, "arrays_sha256": _sum(binary), **body}
     json_file, npz_file = files(path)
     text = _written({**body, "sha256": _sum(_canonical(body))})
-    write_bytes(npz_file, binary)
+    write_bytes(_coming(npz_file), binary)
     write_bytes(json_file, text)
+    _coming(npz_file).replace(npz_file)
 
 
 def load(path: str | os.PathLike[str], kind: str, known: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -67,8 +68,9 @@ def load(path: str | os.PathLike[str], kind: str, known: Sequence[str]) -> tuple
         what no model is made of (pickles, for example).
     """
     json_file, npz_file = files(path)
-    for file in (json_file, npz_file):
-        if not file.is_file():
+    held = [file for file in (npz_file, _coming(npz_file)) if file.is_file()]
+    for file, there in ((json_file, json_file.is_file()), (npz_file, bool(held))):
+        if not there:
             raise InputError(f"{file} is not there; a saved model is {json_file.name} and {npz_file.name} together.")
     text = json_file.read_bytes()
     try:
@@ -86,8 +88,8 @@ def load(path: str | os.PathLike[str], kind: str, known: Sequence[str]) -> tuple
     same = text == _written(body)
     if body.pop("sha256", None) != _sum(_canonical(body)) or not same:
         raise InputError(f"{json_file} was changed after it was written: its checksum differs; save the model again.")
-    binary = npz_file.read_bytes()
-    if body.get("arrays_sha256") != _sum(binary):
+    binary = next((data for data in map(Path.read_bytes, held) if body.get("arrays_sha256") == _sum(data)), None)
+    if binary is None:
         raise InputError(
             f"{npz_file} is damaged, cut short or of another save: its checksum is not the one in {json_file.name}; "
             f"save the model again."
@@ -116,6 +118,11 @@ def files(path: str | os.PathLike[str]) -> tuple[Path, Path]:
     name = os.fspath(path)
     stem = name.removesuffix(".json").removesuffix(".npz")
     return Path(f"{stem}.json"), Path(f"{stem}.npz")
+
+
+def _coming(npz_file: Path) -> Path:
+    """Where arrays are until the JSON file is theirs."""
+    return npz_file.with_name(f"{npz_file.name}.new")
 
 
 def _check_names(params: dict[str, Any], fitted: dict[str, Any], known: Sequence[str]) -> None:
