@@ -1,7 +1,9 @@
 """Parquet in parts: read some rows at a time, refused where parts disagree, trained on by the command."""
 
+import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,25 @@ def test_dry_run_reads_no_row(tmp_path, capsys, monkeypatch):
     assert command(["train", settings(folder), "--dry-run"]) == 0
     assert "would read 5 Parquet files twice, 900 rows, 3 inputs" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
+
+
+def test_progress_is_a_bar_in_a_terminal_and_lines_elsewhere(tmp_path, capsys, monkeypatch):
+    from rich.console import Console
+
+    from relatask.cli import show, streamed_rows
+
+    parts = parquet_parts(write(tmp_path / "parts"))
+    monkeypatch.setattr(streamed_rows, "PAUSE", -1.0)
+    assert sum(batch.num_rows for batch in streamed_rows.told(parts, "reading")) == 900
+    lines = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"reading: 200 of 900 rows, [\d,]+ rows/s", lines[0])
+    assert re.fullmatch(r"reading: 900 rows, [\d,]+ rows/s", lines[-1])
+    assert len(lines) == 5
+    page = io.StringIO()
+    monkeypatch.setattr(show, "progress", lambda: Console(file=page, force_terminal=True, width=100))
+    assert sum(batch.num_rows for batch in streamed_rows.told(parts, "reading")) == 900
+    assert "━" in page.getvalue()
+    assert "rows/s" in page.getvalue()
 
 
 @pytest.mark.parametrize(

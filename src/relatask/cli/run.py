@@ -56,6 +56,8 @@ def train(
     if is_streamed(loaded.data):
         from relatask.cli.streaming import train_streamed
 
+        if jobs != 1:
+            show.note(f"--jobs {jobs} makes no difference here: rows are streamed, and fits take sums only.")
         return train_streamed(loaded, resume=resume, overwrite=overwrite, dry_run=dry_run, as_json=as_json)
     folder = loaded.folder
     check_folder(folder, resume=resume, overwrite=overwrite)

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from relatask.linear.features import check_names
 from relatask.linear.input.design import warn_about_labels
 from relatask.linear.learning import described, learned_squared, learned_under_prior
 from relatask.linear.losses.named import chosen_loss
@@ -75,8 +76,9 @@ def learned_from_sums(
     relation = model._relation()
     if not model._pooled:
         relation = relation.bind(tasks.tolist())
-    setting = model._model(stats, tasks)
     columns = names.get("feature_names_in_")
+    check_names(relation, columns)
+    setting = model._model(stats, tasks)
     found = names | described(stats, tasks, layout, setting)
     if isinstance(relation, HierarchicalPrior):
         return found | learned_under_prior(dict(vars(model)), stats, relation, setting)
