@@ -7,8 +7,7 @@ import pytest
 from tests.streamed import same, small
 
 from relatask.linear import MultiTaskRegressor
-from relatask.linear.streaming import blocks
-from relatask.linear.streaming import prior as many_prior
+from relatask.linear.streaming import blocks, search, sums
 from relatask.linear.sums import batched
 from relatask.linear.sums.passes import grouped
 from relatask.relations import Chain, HierarchicalPrior, Manifold, Pairwise, Ridge
@@ -55,9 +54,9 @@ def test_compiled_inverses_and_roots(d):
 def as_many(monkeypatch):
     monkeypatch.setattr(blocks, "TASKS", 1)
     monkeypatch.setattr(blocks, "BLOCK", 64)
-    monkeypatch.setattr(many_prior, "BLOCK", 64)
-    monkeypatch.setattr(many_prior, "FEW", 60)
-    monkeypatch.setattr(many_prior, "SOME", 120)
+    monkeypatch.setattr(sums, "BLOCK", 64)
+    monkeypatch.setattr(search, "FEW", 60)
+    monkeypatch.setattr(search, "SOME", 120)
 
 
 @pytest.mark.parametrize("relation", [Pairwise(1e-4), Pairwise(10.0), Ridge(0.3), Ridge(0.2) + Pairwise(1e-3)])
