@@ -43,6 +43,14 @@ def test_parameters_reach_into_kernels_and_change_nothing_passed_in() -> None:
     assert len(set(search.cv_results_["mean_test_score"])) == 4
 
 
+def test_a_fitted_kernel_stays_when_parameters_change() -> None:
+    X, y, tasks = rows()
+    model = MultiTaskKernelRidge(T, strength=0.1, kernel_params={"gamma": 0.7}).fit(X, y, tasks)
+    before = model.predict(X, tasks)
+    model.set_params(kernel="linear", kernel_params=None, strength=9.0)
+    np.testing.assert_array_equal(model.predict(X, tasks), before)
+
+
 def saved_cases() -> list[MultiTaskKernelRidge]:
     return [
         MultiTaskKernelRidge(T, strength=0.1),

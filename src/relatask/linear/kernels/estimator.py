@@ -92,7 +92,7 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
     ----------
     task_kernel_ : array (t, t)
         T.
-    kernel_ : str, kernel or callable
+    kernel_, kernel_params_ : str, kernel or callable, and dict
         K with its learned parameters.
     dual_coef_ : array (n,), or (n, t) where y was (n, t)
         alpha: ``f(x, k) = sum_i T[k, k_i] K(x, x_i) alpha_i``; 0 where a label is missing.
@@ -282,7 +282,7 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
 
     def _check_spread(self, codes: NDArray[np.intp] | None, noise: bool) -> None:
         """Raise InputError where variances are not known."""
-        if self.kernel == "precomputed":
+        if isinstance(self.kernel_, str) and self.kernel_ == "precomputed":
             raise InputError("return_std needs the kernel of each new row with itself, which X does not hold.")
         new = codes is not None and codes.size and codes.max() >= len(self.tasks_)
         if codes is not None and new and (noise or self.intercept == "free"):

@@ -107,6 +107,7 @@ def fitted(
         "new_tasks_": between.others,
         "new_task_kernel_": np.column_stack([between.cross, between.own]),
         "kernel_": kernel.kind,
+        "kernel_params_": dict(kernel.params),
         "center_": center,
         "scale_": scale,
         "X_fit_": Z,

@@ -44,7 +44,7 @@ class Asked:
 
 def predicted(model: Any, X: Array, codes: NDArray[np.intp] | None, spread: bool) -> tuple[Array, Array | None]:
     """Means and, where asked for, variances at rows (m, d) as they were given, a block of rows at a time."""
-    kernel = FeatureKernel(model.kernel_, dict(model.kernel_params or {}))
+    kernel = FeatureKernel(model.kernel_, model.kernel_params_)
     means, variances = [], []
     size = max(1, CELLS // len(model.X_fit_))
     for first in range(0, max(len(X), 1), size):
@@ -72,7 +72,7 @@ def system_of(model: Any) -> System:
     else:
         task, row, table = model.fit_tasks_, np.arange(len(model.X_fit_)), len(model.tasks_) == 1
     rows = Rows(model.rows_, row, task, np.zeros(len(row)), weight, model.tasks_, table)
-    kernel = FeatureKernel(model.kernel_, dict(model.kernel_params or {}))
+    kernel = FeatureKernel(model.kernel_, model.kernel_params_)
     return System(
         model.X_fit_, rows, kernel, model.task_kernel_, model.loss_weight_, model.intercept == "free", model.solver_,
         model.tol, model.max_iter, model.landmarks, model.max_memory, model.random_state,
