@@ -16,8 +16,9 @@ def explained(model: Any, X: Any, y: Any, tasks: Any, sample_weight: Any) -> flo
 
     Parameters
     ----------
-    model : fitted regressor of several tasks
-    X, y, tasks, sample_weight
+    model : Any
+        A fitted regressor of several tasks.
+    X, y, tasks, sample_weight : Any
         As in its fit.
 
     Returns
