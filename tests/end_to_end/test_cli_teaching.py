@@ -56,6 +56,7 @@ def test_other_models_say_it_at_the_solution_or_not_at_all(table) -> None:
     near = train("won", "features.exclude=[y]", "model.relation={name: Pairwise, strength: 0.02}")
     assert near.removal is not None
     assert near.removal.how == "one Newton step"
-    none = train("y", "features.exclude=[won]", "model.relation={name: TraceNorm, strength: 0.1}")
+    clusters = "{name: Clustered, n_clusters: 2, strength: 0.1, ridge: 0.1}"
+    none = train("y", "features.exclude=[won]", f"model.relation={clusters}")
     assert none.transfer is None
     assert none.removal is None

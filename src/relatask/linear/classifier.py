@@ -112,8 +112,8 @@ class MultiTaskClassifier(LinearClassifier):
     ) -> Array:
         """Say what removing each task's labels would do to the others' leave-one-out log loss.
 
-        One Newton step from the solution, under quadratic relations, `SharedSparsity` and `Sparse` ("auto"); or by
-        fits without each task in 5 folds ("refit"), of any relation. With "auto" it sets `transfer_` too.
+        One Newton step from the solution under quadratic relations, `SharedSparsity`, `Sparse` or `TraceNorm` ("auto");
+        or by fits without each task in 5 folds ("refit"), of any relation. With "auto" it sets `transfer_` too.
 
         Parameters
         ----------

@@ -104,11 +104,9 @@ class MultiTaskRegressor(LinearMultiTask):
         ``T_ij = ||H_ij||_F^2 / sum_j ||H_ij||_F^2``, H the map from labels to fitted values: rows learn, columns teach,
         each row sums to 1. A row of weight 2 counts as two. Computed when asked for, as are the next three, under
         quadratic relations and `HierarchicalPrior`.
-    degrees_of_freedom_ : array (t,)
-        Traces of the blocks H_kk.
-    noise_ : array (t,)
-        Residual variances of a label of weight 1, sum_i s_i r_i^2 / (labels - degrees of freedom); NaN where none are
-        left. Under `HierarchicalPrior` what it learned.
+    degrees_of_freedom_, noise_ : array (t,)
+        Traces of the blocks H_kk; residual variances of a label of weight 1, sum_i s_i r_i^2 / (labels - degrees of
+        freedom), NaN where none are left. Under `HierarchicalPrior` the noise it learned.
     standard_errors_ : array (t, d)
         Of `coef_`: posterior standard deviations, the relation read as a Gaussian prior. They cover on average over
         tasks, not for each; where coefficients are not determined they are those of the smallest ones.
@@ -241,10 +239,7 @@ class MultiTaskRegressor(LinearMultiTask):
         return predict_interval(self, X, tasks, level)
 
     def standard_errors(self, kind: str = "posterior") -> NDArray:
-        """Give standard errors (t, d) of `coef_`: `standard_errors_`, or of kind "sandwich".
-
-        "sandwich": variances ``sum_j c_j^2 noise_j M_ij Z_j' S_j Z_j M_ji`` of estimates over new labels, without bias.
-        """
+        """Give `standard_errors_`, or of kind "sandwich" those of estimates over new labels, without their bias."""
         return attributes.standard_errors(self, kind)
 
     def leave_task_out(
@@ -262,13 +257,13 @@ class MultiTaskRegressor(LinearMultiTask):
             Those of fit: leave-one-out errors need the rows, which a model does not keep.
         method : {"auto", "refit"}
             "auto": exact under squared loss and quadratic relations (or `HierarchicalPrior`, at what it learned); under
-            other losses, `SharedSparsity` and `Sparse` one Newton step. "refit": t + 1 fits in each of 5 folds.
+            other losses and some norms one Newton step. "refit": t + 1 fits in each of 5 folds.
 
         Returns
         -------
         array (t, t)
-            In squared units of the labels; under other losses in units of the loss. NaN on the diagonal. Stored as
-            `leave_task_out_`; `leave_task_out_method_` is "exact", "one Newton step" or "refit".
+            In squared units of the labels; under other losses in those of the loss. NaN on the diagonal. Stored;
+            `leave_task_out_method_` is "exact", "one Newton step" or "refit".
 
         Raises
         ------

@@ -67,8 +67,8 @@ def check_linear(model: Any, name: str) -> None:
     if not (isinstance(relation, HierarchicalPrior) or is_smooth(relation)):
         raise NotDefined(
             f"{name} is defined where predictions are linear in the labels: under {LINEAR}, not under "
-            f"{type(relation).__name__}. leave_task_out(X, y, tasks, method='refit') says of any relation what "
-            "removing a task does."
+            f"{type(relation).__name__}. leave_task_out(X, y, tasks) gives transfer_ at the solution under some norms, "
+            "and with method='refit' says of any relation what removing a task does."
         )
     if getattr(model, "_statistics", None) is None:
         raise NotDefined(f"{name} needs the statistics of the training rows, which this model was loaded without; fit.")

@@ -92,8 +92,8 @@ def _near(model: Any, fitted: Fit, design: Design) -> Array:
     relation = fitted.relation
     if not is_bent(relation):
         raise InputError(
-            f"leave_task_out has a closed form under {LINEAR}, and near the solution under SharedSparsity and Sparse, "
-            f"not under {type(relation).__name__}; give method='refit', which fits again without each task."
+            f"leave_task_out has a closed form under {LINEAR}, and near the solution under SharedSparsity, Sparse or "
+            f"TraceNorm, not under {type(relation).__name__}; give method='refit', which fits again without each task."
         )
     if design.absent is not None:
         raise InputError(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from relatask.linear.features import taken_apart
 from relatask.linear.influence.building import check_size, inverse_blocks, pseudo_inverse
 from relatask.linear.influence.inverses import Inverse, Written
+from relatask.linear.influence.nuclear import along_rank
 from relatask.linear.influence.removal import TaskRows
 from relatask.linear.influence.setting import Setting
 from relatask.linear.influence.training import by_task
@@ -22,7 +23,17 @@ from relatask.linear.problem import Columns, Problem
 from relatask.linear.solvers.family import family
 from relatask.linear.sums.added import added
 from relatask.linear.sums.forms import Array, Bucket, Forms
-from relatask.relations import FeatureQuadratic, Quadratic, Relation, Ridge, SharedSparsity, Sparse, Sum, parts
+from relatask.relations import (
+    FeatureQuadratic,
+    Quadratic,
+    Relation,
+    Ridge,
+    SharedSparsity,
+    Sparse,
+    Sum,
+    TraceNorm,
+    parts,
+)
 
 GONE = 1e-8
 """Coefficients below this share of the largest one are zero."""
@@ -47,8 +58,11 @@ class Fit:
 
 def is_bent(relation: Relation) -> bool:
     """Whether the curvature of every part is written out here, where its coefficients are not zero."""
-    known = Quadratic | FeatureQuadratic | SharedSparsity | Sparse
-    return all(isinstance(term, known) for part in parts(relation) for term in part.terms())
+    known = Quadratic | FeatureQuadratic | SharedSparsity | Sparse | TraceNorm
+    terms = [term for part in parts(relation) for term in part.terms()]
+    norms = [term for term in terms if isinstance(term, SharedSparsity | Sparse | TraceNorm)]
+    alone = len(norms) < 2 or not any(isinstance(norm, TraceNorm) for norm in norms)
+    return alone and all(isinstance(term, known) for term in terms)
 
 
 def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows], Callable[[Array], Array]]:
@@ -96,7 +110,8 @@ def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows], Call
     if Q is not None:
         problem = Problem(added(problem.forms, Q), problem.cross, 0.0, coupling)
     full = np.column_stack([W, offset]) if tied else W
-    inverse = _inverse(problem, rest, full, last)
+    slopes = np.stack([own.z[:, :q].T @ own.slope for own in rows]) + (0.0 if Q is None else full @ Q)
+    inverse = _inverse(problem, rest, full, slopes, last)
     if common:
         forms = np.pad(forms, [(0, 0), (0, 1), (0, 1)])
         forms[:, :-1, -1] = forms[:, -1, :-1] = mixed
@@ -122,7 +137,7 @@ def at_solution(fit: Fit, design: Design) -> tuple[Setting, list[TaskRows], Call
     return setting, rows, partial(_error, fit.loss, np.concatenate(labels), np.concatenate(units))
 
 
-def _inverse(problem: Problem, relation: Relation, W: Array, last: float | None) -> Inverse:
+def _inverse(problem: Problem, relation: Relation, W: Array, slopes: Array, last: float | None) -> Inverse:
     """Blocks of the inverse of loss and penalty's curvature, on the coefficients that are not zero."""
     terms = [term for part in parts(relation) for term in part.terms()]
     smooth = [term for term in terms if isinstance(term, Quadratic)]
@@ -134,12 +149,16 @@ def _inverse(problem: Problem, relation: Relation, W: Array, last: float | None)
     P = family([Sum(tuple(smooth)) if smooth else Ridge(0.0)], t).member(0).dense()
     matrix = np.einsum("ij,ab->iajb", P, np.eye(q))
     matrix[np.arange(t), :, np.arange(t)] += problem.forms.dense()
-    for term in norms:
-        matrix += _bend(term, W)
-    alive = _alive(W, norms).reshape(-1)
-    inner = pseudo_inverse(matrix.reshape(t * q, t * q)[np.ix_(alive, alive)])
-    whole = np.zeros((t * q, t * q))
-    whole[np.ix_(alive, alive)] = inner
+    trace = [term for term in norms if isinstance(term, TraceNorm)]
+    if trace:
+        along, bend = along_rank(W, -(slopes + P @ W), float(trace[0].strength))
+        whole = along @ pseudo_inverse(along.T @ matrix.reshape(t * q, t * q) @ along + bend) @ along.T
+    else:
+        for term in norms:
+            matrix += _bend(term, W)
+        alive = _alive(W, norms).reshape(-1)
+        whole = np.zeros((t * q, t * q))
+        whole[np.ix_(alive, alive)] = pseudo_inverse(matrix.reshape(t * q, t * q)[np.ix_(alive, alive)])
     found = Written(whole.reshape(t, q, t, q))
     if last is None or problem.coupling is None:
         return found
