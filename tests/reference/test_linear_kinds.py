@@ -275,8 +275,8 @@ def test_a_prior_knows_new_tasks_and_how_far_off_it_may_be() -> None:
     assert mean[0] == pytest.approx(X[0] @ model.prior_mean_ + model.prior_intercept_)
     assert spread[0] > spread[1:].max()
     assert model.strengths_ == {}
-    with pytest.raises(InputError, match="return_std=True needs a model of the noise"):
-        MultiTaskRegressor(Pairwise(1.0)).fit(X, y, tasks).predict(X, tasks, return_std=True)
+    with pytest.raises(InputError, match="return_std is defined where predictions are linear in the labels"):
+        MultiTaskRegressor(TraceNorm(0.1)).fit(X, y, tasks).predict(X, tasks, return_std=True)
     Y = np.column_stack([eta, 100 * eta]) + np.random.default_rng(22).normal(size=(len(eta), 2)) * [1, 100]
     columns = MultiTaskRegressor(HierarchicalPrior(), scale_targets=True).fit(X, Y)
     mean, spread = columns.predict(X, return_std=True)
