@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 from tests.linear_oracle import case as draw
 from tests.linear_oracle import center_and_scale
 
+from relatask.linear import MultiTaskRegressor
 from relatask.linear.prior.fit import PriorFit, fit_prior
 from relatask.linear.prior.posterior import NEW
 from relatask.linear.sums import passes
@@ -254,3 +256,14 @@ def test_too_few_labels_are_told():
         fit_prior(stats, HierarchicalPrior(), intercept="none")
     with pytest.raises(InputError, match="2 labels beyond one a task are too few"):
         fit_prior(stats, HierarchicalPrior(), intercept="free")
+
+
+def test_sparse_rows_of_many_columns_are_the_dense_ones() -> None:
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((240, 80)) < 0.1, rng.normal(size=(240, 80)), 0.0)
+    tasks, y = np.arange(240) % 8, X[:, :5].sum(1) + rng.normal(size=240)
+    dense, sparse_one = (
+        MultiTaskRegressor(HierarchicalPrior("isotropic")).fit(Z, y, tasks) for Z in (X, sparse.csr_array(X))
+    )
+    assert sparse_one.log_likelihood_ == pytest.approx(dense.log_likelihood_, rel=1e-8)
+    np.testing.assert_allclose(sparse_one.coef_, dense.coef_, atol=1e-4)

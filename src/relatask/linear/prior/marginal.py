@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from relatask.linear.sums import batched
 from relatask.linear.sums.forms import Array, Forms
+from relatask.linear.sums.sparse_bucket import SparseSpectrum
 
 NO_NOISE = 1e-10
 """Residuals below this share of the labels' sum of squares are rounding: the noise does not fall further."""
@@ -151,11 +152,15 @@ def compress(forms: Forms, cross: Array, yy: Array, count: Array) -> tuple[Rows,
     """
     out = []
     for bucket in forms.spectrum.buckets:
-        same = len(bucket.vectors) == 1 and bool((bucket.values == bucket.values[:1]).all())
+        every = bucket.vectors
+        if isinstance(bucket, SparseSpectrum):
+            r = bucket.values.shape[1]
+            every = bucket.outward(np.broadcast_to(np.eye(r), (len(every), r, r)))
+        same = len(every) == 1 and bool((bucket.values == bucket.values[:1]).all())
         values = bucket.values[:1] if same else bucket.values
         rank = int((values > 0).sum(1).max(initial=0))
         # Eigenvalues ascend.
-        values, vectors = values[:, values.shape[1] - rank :], bucket.vectors[:, bucket.vectors.shape[1] - rank :]
+        values, vectors = values[:, values.shape[1] - rank :], every[:, every.shape[1] - rank :]
         root = np.sqrt(values)
         inverse = np.divide(1.0, root, out=np.zeros_like(root), where=root > 0)
         labels = (vectors @ cross[bucket.tasks][:, :, None])[:, :, 0] * inverse
