@@ -100,7 +100,8 @@ class LabelEvidence:
         matrix[np.diag_indices(len(own))] += own
         factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
         logs = 2 * float(np.log(np.diagonal(factor[0])).sum())
-        inverse = linalg.cho_solve(factor, np.eye(len(own)), check_finite=False)
+        lower = linalg.lapack.dpotri(factor[0], lower=1)[0]
+        inverse = np.tril(lower) + np.tril(lower, -1).T
         n_free = len(noise) if e.free else 0
         if e.free:
             ones = np.add.reduceat(inverse, e.start, axis=1)

@@ -165,7 +165,7 @@ def learn(
         start = form.start(similarity, size, theta, attempt, seed)
         bounds = form.bounds(size, limits)
         start = np.clip(start, [b[0] for b in bounds], [b[1] for b in bounds])
-        options: Any = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-10, "gtol": 1e-6}
+        options: Any = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-8, "gtol": 1e-5}
         ends.append(minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options))
     values = np.array([-end.fun for end in ends])
     best = ends[int(values.argmax())]
