@@ -89,7 +89,7 @@ class Sums:
         spread = self.fixed @ inverse_root.T
         for some in self._blocks():
             own = unpacked(self.packed[some], q)
-            scores = self.seen[some] - own @ (self.fixed @ mean)
+            scores = self.seen[some] - (own.reshape(-1, q) @ (self.fixed @ mean)).reshape(-1, q)
             slope += scores.T @ scores / level
             if self.restricted:
                 half = (own.reshape(-1, q) @ spread).reshape(-1, q, f).swapaxes(1, 2).reshape(-1, q)
