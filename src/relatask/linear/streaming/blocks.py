@@ -25,7 +25,7 @@ from relatask.relations import Relation, is_quadratic
 TASKS = 20_000
 """From this many tasks on, forms are prepared and solved block by block."""
 
-BLOCK = 2_048
+BLOCK = 256
 """Tasks of a block: their forms fit in a processor's cache."""
 
 
