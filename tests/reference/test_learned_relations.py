@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 from sklearn.covariance import graphical_lasso as peer_graphical_lasso
 
 from linear_oracle import Case, case, convex_optimum
-from relatask.linear import MultiTaskRegressor, path
+from relatask.linear import MultiTaskRegressor
+from relatask.linear.choosing import grid
 from relatask.linear.input.design import grouped_design
 from relatask.linear.losses.squared import Squared
 from relatask.linear.problem import Problem
@@ -440,8 +441,8 @@ def test_models_end_stationary_and_are_saved_with_what_they_learned(name: str, i
     ],
 )
 def test_strengths_are_chosen_and_set(relation: Relation, names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "GRID", 3)
-    monkeypatch.setattr(path, "GRID_OF_TWO", 3)
+    monkeypatch.setattr(grid, "GRID", 3)
+    monkeypatch.setattr(grid, "GRID_OF_TWO", 3)
     data = case("groups", 13, t=3, d=3, n=8)
     model = MultiTaskRegressor(relation).fit(**data.arguments)
     assert set(names) <= set(model.strengths_)
