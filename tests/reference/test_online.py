@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.exceptions import NotFittedError
 
 from online_cases import check_equal, rows
 from relatask.linear import MultiTaskRegressor, PooledRegressor
@@ -250,3 +252,19 @@ def test_few_labels_are_told_of_the_tasks_that_come() -> None:
     X, y, tasks = rows()
     with pytest.warns(RelataskWarning, match="RT005: tasks with one label only: 'e'"):
         MultiTaskRegressor().fit(X, y, tasks).partial_fit(X[:1], y[:1], ["e"])
+
+
+@pytest.mark.parametrize("name", [np.array([1, 2]), [1], None, float("nan"), pd.NA])
+def test_names_that_are_no_labels(name: Any) -> None:
+    model = MultiTaskRegressor().fit(*rows())
+    for change in (model.add_task, model.remove_task):
+        with pytest.raises(InputError, match="is not usable; give the task's label"):
+            change(name)
+    with pytest.raises(InputError, match="X=5 is not usable; give the task's rows"):
+        model.add_task("e", 5, [1.0])
+
+
+def test_what_goes_on_was_fitted_before() -> None:
+    for change in (lambda m: m.forget(*rows()), lambda m: m.add_task("a"), lambda m: m.remove_task("a")):
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            change(MultiTaskRegressor())

@@ -20,6 +20,7 @@ from relatask.linear.streaming import growing
 from relatask.linear.streaming.collecting import Collector
 from relatask.linear.streaming.dealing import hashed
 from relatask.linear.streaming.naming import Names
+from relatask.linear.streaming.pieces import joined, piece
 from relatask.linear.streaming.strengths import squared_errors
 from relatask.linear.sums.merging import merge
 from relatask.linear.sums.passes import grouped
@@ -88,6 +89,51 @@ def test_layouts_that_are_merged(kind):
         given = (sparse.csr_array(np.where(X > 3, X, 0)) if kind == "sparse" else X, y, codes)
     model = MultiTaskRegressor(Pairwise(0.05), **options)
     same(model.fit_batches(cut(400, *given)), MultiTaskRegressor(Pairwise(0.05), **options).fit(*given))
+
+
+@pytest.mark.parametrize("kind", ["groups", "columns", "sparse", "chosen", "chosen columns"])
+def test_batches_without_any_label_count_nothing(kind):
+    X, y, codes = rows(400, 5, 4)
+    relation = Pairwise("auto" if "chosen" in kind else 0.05)
+    labels = np.where(np.random.default_rng(0).random((400, 2)) < 0.3, np.nan, np.stack([y, -y], axis=1))
+    given = (X, labels) if "columns" in kind else (sparse.csr_array(X) if kind == "sparse" else X, y, codes)
+    nothing = (given[0][:7], np.full_like(given[1][:7], np.nan), *(part[:7] for part in given[2:]))
+    model = MultiTaskRegressor(relation).fit_batches([nothing, *cut(400, *given), nothing])
+    whole = MultiTaskRegressor(relation).fit_batches(cut(400, *given))
+    if kind == "chosen columns":  # rows without labels are dealt out too
+        whole = MultiTaskRegressor(Pairwise(model.strengths_["strength"])).fit(*given)
+    same(model, whole)
+    if kind == "groups":
+        unseen = (*nothing[:2], np.full(7, 9))
+        with pytest.raises(InputError, match="task 9 without labels in any batch"):
+            MultiTaskRegressor(relation).fit_batches([given, unseen])
+        weightless = (X[:7], y[:7], codes[:7], np.zeros(7))
+        same(MultiTaskRegressor(relation).fit_batches([weightless, (*given, np.ones(400))]), whole)
+
+
+@pytest.mark.parametrize("kind", ["groups", "columns", "sparse"])
+def test_a_partition_without_any_label_counts_nothing(kind):
+    X, y, codes = rows(100, 5, 4)
+    given = (X, np.stack([y, -y], axis=1)) if kind == "columns" else (X, y, codes)
+    given = (sparse.csr_array(X), *given[1:]) if kind == "sparse" else given
+    nothing = (given[0], np.full_like(given[1], np.nan), *given[2:])
+    model = MultiTaskRegressor(Pairwise(0.05))
+    parts = [piece(model, 1, number, part) for number, part in enumerate([nothing, given, nothing])]
+    total = joined(joined(parts[0], parts[1]), parts[2])
+    expected = piece(model, 1, 0, given)
+    assert total.tasks.tolist() == expected.tasks.tolist()
+    np.testing.assert_array_equal(total.folds[0].cross, expected.folds[0].cross)
+    np.testing.assert_array_equal(total.folds[0].count, expected.folds[0].count)
+
+
+def test_text_of_numpy_and_of_python_is_one_kind_of_label():
+    X, y, codes = rows(200, 3, 4)
+    labels = [1 if k == 0 else np.array(list("abcd"))[k] for k in codes]  # numpy's str_ beside int
+    order = np.argsort(codes, kind="stable")[::-1]
+    X, y, labels = X[order], y[order], [labels[i] for i in order]
+    model = MultiTaskRegressor().fit_batches(cut(200, X, y, labels, size=30))
+    assert model.tasks_.tolist() == [1, "b", "c", "d"]
+    same(model, MultiTaskRegressor().fit(X, y, labels))
 
 
 def test_frames_and_arrow_tables():
@@ -227,6 +273,7 @@ def test_progress_counts_rows():
         ([(np.zeros((3, 2)), [1.0, 2, np.nan], [0, 0, 1])], r"task 1 without labels in any batch"),
         ([(np.zeros((2, 2)), [np.nan] * 2)], "no label"),
         ([(np.array([[np.nan, 1.0]]), [1.0])], "batch 1: .*NaN"),
+        ([(None, [1.0])], "batch 1: X=None is not usable"),
         ([(np.full((2, 1), 1e200) * [[1], [2]], [1.0, 2.0])], "squares overflow"),
     ],
 )

@@ -68,18 +68,20 @@ def grouped_design(X: Any, y: Any, tasks: Any, sample_weight: Any, *, some: bool
     Raises
     ------
     InputError
-        For lengths that differ, labels that are not numbers, a task without labels unless these are but `some` rows.
+        For lengths that differ, labels that are not numbers, a task without labels unless these are but `some` rows,
+        which may have none at all.
     """
     labels = as_float(y, "y").reshape(-1)
     same_length(X, labels, "y")
-    weights = as_weights(sample_weight, len(labels))
+    weights = as_weights(sample_weight, len(labels), some=some)
     if tasks is None:
         names, codes = np.zeros(1, dtype=np.intp), np.zeros(len(labels), dtype=np.intp)
     else:
         names, codes = encode_tasks(tasks, len(labels))
     kept = ~np.isnan(labels) if weights is None else ~np.isnan(labels) & (weights > 0)
     count = np.bincount(codes[kept] if not kept.all() else codes, minlength=len(names))
-    _check_labels(names, count, grouped=tasks is not None and not some)
+    if not some:
+        _check_labels(names, count, grouped=tasks is not None)
     if not kept.all():
         X, labels, codes = X[kept], labels[kept], codes[kept]
         weights = None if weights is None else weights[kept]
@@ -101,14 +103,15 @@ def column_design(
     same_length(X, labels, "y")
     tasks = np.arange(labels.shape[1]) if names is None else object_array(names)
     check_names(tasks, "y")
-    weights = as_weights(sample_weight, len(labels), tasks)
+    weights = as_weights(sample_weight, len(labels), tasks, some=some)
     if weights is not None and weights.ndim == 2:
         labels[weights == 0] = np.nan
     kept = None if weights is None else (weights > 0 if weights.ndim == 1 else (weights > 0).any(1))
     if kept is not None and not kept.all():
         assert weights is not None
         X, labels, weights = X[kept], labels[kept], weights[kept]
-    _check_labels(tasks, (~np.isnan(labels)).sum(0), grouped=not some)
+    if not some:
+        _check_labels(tasks, (~np.isnan(labels)).sum(0), grouped=True)
     return Design(X, labels, None, tasks, weights)
 
 
@@ -142,13 +145,13 @@ def with_nan(values: Any) -> Array:
     return np.asarray(values).astype(np.float64)
 
 
-def as_weights(values: Any, n: int, tasks: NDArray | None = None) -> Array | None:
+def as_weights(values: Any, n: int, tasks: NDArray | None = None, *, some: bool = False) -> Array | None:
     """Weights (n,), or with `tasks` (n, t) one per label, or None where all are 1.
 
     Raises
     ------
     InputError
-        For another length, a negative or infinite weight, or none that is positive.
+        For another length, a negative or infinite weight, or none that is positive (unless these are but `some` rows).
     """
     if values is None:
         return None
@@ -166,7 +169,7 @@ def as_weights(values: Any, n: int, tasks: NDArray | None = None) -> Array | Non
         raise InputError(f"sample_weight has shape {weights.shape}, but X has {n} rows; give one weight per row.")
     if np.isnan(weights).any() or (weights < 0).any():
         raise InputError("sample_weight holds NaN or a negative number; expected finite weights >= 0.")
-    if not (weights > 0).any():
+    if not some and not (weights > 0).any():
         raise InputError("sample_weight is zero everywhere; at least one row must count.")
     if weights.ndim == 2 and (weights == weights[:, :1]).all():
         weights = weights[:, 0]

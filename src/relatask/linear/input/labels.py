@@ -150,7 +150,8 @@ def _sorted(labels: set[Any]) -> list[Any]:
     """Numbers first, then other types by name; within a type in its own order, by text where it has none."""
     kinds: dict[str, list[Any]] = {}
     for label in labels:
-        kinds.setdefault("" if isinstance(label, int | float | np.number) else type(label).__name__, []).append(label)
+        number, text = isinstance(label, int | float | np.number), isinstance(label, str)
+        kinds.setdefault("" if number else "str" if text else type(label).__name__, []).append(label)
     out: list[Any] = []
     for _, members in sorted(kinds.items()):
         try:

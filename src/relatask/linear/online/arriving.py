@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from relatask.linear.input import reading
 from relatask.linear.input.design import Design, as_float, as_weights
@@ -69,7 +70,8 @@ class Batch:
 
 
 def check_goes_on(model: Any) -> None:
-    """Raise InputError for a model that cannot go on from what it keeps."""
+    """Raise InputError for a model that cannot go on from what it keeps, NotFittedError for one without a fit."""
+    check_is_fitted(model)
     loss = getattr(model, "loss", "squared")
     if chosen_loss(loss) is not None:
         raise InputError(
@@ -111,6 +113,8 @@ def read(model: Any, X: Any, y: Any, tasks: Any, sample_weight: Any, *, known_on
     if model._fit_layout == "columns":
         y = reading.in_order(y, model.tasks_)
     layout, design = reading.design(X, y, tasks, sample_weight, names, some=True)
+    if np.isnan(design.y).all():
+        raise InputError("y has no label: every value is NaN or has weight 0; expected at least one number.")
     _check_layout(model, layout, design)
     if layout == "groups":
         design, known = _among_known(model, design, known_only)

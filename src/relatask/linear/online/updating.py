@@ -81,8 +81,9 @@ def with_new_task(model: Any, name: Hashable, X: Any, y: Any, sample_weight: Any
             "tasks are columns of y here, and which of the new task's rows have labels of the others cannot be told: "
             f"use add_task({name!r}), then partial_fit new rows with y (n, {len(model.tasks_) + 1}), or fit again."
         )
-    n = len(X) if not hasattr(X, "shape") else X.shape[0]
-    labels = object_array([name] * n)
+    if not hasattr(X, "__len__") and not hasattr(X, "shape"):
+        raise InputError(f"X={X!r:.60} is not usable; give the task's rows, (n, d), and y (n,).")
+    labels = object_array([name] * (X.shape[0] if hasattr(X, "shape") else len(X)))
     if refit:
         return with_rows(model, X, y, labels, sample_weight)
     batch = read(model, X, y, labels, sample_weight)
@@ -238,10 +239,10 @@ def _among(solver: Model, places: NDArray[np.intp]) -> Model:
 
 def _check_name(name: Hashable) -> None:
     try:
-        missing = name is None or name != name
-    except TypeError:
-        missing = True
-    if missing or not isinstance(name, Hashable):
+        usable = isinstance(name, Hashable) and name is not None and bool(name == name)
+    except TypeError:  # pandas' NA knows no truth
+        usable = False
+    if not usable:
         raise InputError(f"name={name!r} is not usable; give the task's label: text, a number, or a tuple of these.")
 
 

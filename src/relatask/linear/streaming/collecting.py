@@ -97,12 +97,19 @@ class Collector:
             reading.check_sums(part)
         return names, found
 
+    @property
+    def has_sums(self) -> bool:
+        """Whether there are sums: rows that grow in place, or a label."""
+        return bool(self._growing) or any(held is not None for held in self._merged)
+
     def learned_names(self) -> dict[str, Any]:
         """What fit learns of X's columns, by attribute name."""
         named = {} if self.names is None else {"feature_names_in_": np.array(self.names, dtype=object)}
         return vars(self.probe) | named
 
     def _add(self, X: Any, y: Any, tasks: Any, sample_weight: Any) -> None:
+        if not hasattr(X, "shape") and not hasattr(X, "__len__"):
+            raise InputError(f"X={X!r:.60} is not usable; expected rows, (n, d).")
         if not (X.shape[0] if hasattr(X, "shape") else len(X)):
             return
         first = not self.layout
@@ -156,7 +163,7 @@ class Collector:
             assert design.codes is not None
             self._growing[fold].add(design.X, design.y, design.codes, places, design.weights)
             return
-        if not design.X.shape[0]:
+        if np.isnan(design.y).all():
             return
         stats, before = design.statistics(), self._merged[fold]
         if before is None:

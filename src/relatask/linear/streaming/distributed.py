@@ -100,7 +100,7 @@ def fit_dask(
         if own:
             client.close(timeout=2)
     if total is None:
-        raise InputError("the partitions hold no rows.")
+        raise InputError("the partitions hold no rows with labels; expected at least one.")
     tell_empty(total.tasks, np.sum([part.count for part in total.folds], axis=0))
     learned = learned_from_sums(model, total.tasks, total.layout, total.folds, total.names)
     return model._stored(learned)  # type: ignore[attr-defined]

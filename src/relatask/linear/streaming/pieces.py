@@ -38,7 +38,7 @@ class Piece:
 def piece(model: Any, folds: int, number: int, batch: Any) -> Piece | None:
     """Sum up one partition: (X, y), (X, y, tasks) or (X, y, tasks, sample_weight), or a function that gives it.
 
-    None for a partition without rows.
+    None for a partition without rows, or without labels where only these say what its sums are like.
     """
     batch = batch() if callable(batch) else batch
     if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 4:
@@ -48,7 +48,7 @@ def piece(model: Any, folds: int, number: int, batch: Any) -> Piece | None:
         )
     collected = Collector(model, folds, partition=number)
     collected.add(*batch)
-    if not collected.layout:
+    if not collected.has_sums:
         return None
     tasks, found = collected.finished(some=True)
     return Piece(collected.layout, tasks, tuple(found), collected.learned_names(), collected.rows)
