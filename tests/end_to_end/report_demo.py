@@ -18,6 +18,7 @@ from relatask.report import (
     Method,
     RunRecord,
     Strength,
+    TaskCertainty,
     TaskRelation,
     TaskSupport,
     Teaching,
@@ -121,6 +122,12 @@ def demo_record(t: int = 12, d: int = 14, splits: int = 10, seed: int = 0, names
         relation=TaskRelation(tasks, np.corrcoef(coefficients)),
         transfer=Teaching(tasks, np.round(shares / shares.sum(1, keepdims=True), 5)),
         removal=Teaching(tasks, np.round(effects, 5)),
+        certainty=tuple(
+            TaskCertainty(
+                task, int(n[k]), 3.1 + k / t, 0.6, 1.1 + 2 / n[k], 1.0, 1.3, 1.2, int(n[k]) // 5, int(n[k]) // 4
+            )
+            for k, task in enumerate(tasks)
+        ),
         strengths=tuple(
             Strength(method, f"split {i + 1}", "Pairwise" if method == "shared" else "Ridge", value)
             for method, values in kept.items()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from relatask import MultiTaskRegressor
 from relatask.cli.main import run
 from relatask.data import write_table
 from relatask.relations import Pairwise
-from relatask.report import RunRecord
+from relatask.report import RunRecord, render_html, render_markdown
 
 
 @pytest.fixture
@@ -60,3 +63,52 @@ def test_other_models_say_it_at_the_solution_or_not_at_all(table) -> None:
     none = train("y", "features.exclude=[won]", f"model.relation={clusters}")
     assert none.transfer is None
     assert none.removal is None
+
+
+def test_how_sure_it_is(table) -> None:
+    x, y, group = table
+    record = train("y", "features.exclude=[won]", "model.relation={name: Pairwise, strength: 0.02}")
+    model = MultiTaskRegressor(Pairwise(0.02)).fit(x, y, group)
+    low, high = model.predict_interval(x, group, level=0.9)
+    rows = record.certainty
+    assert [row.task for row in rows] == ["a", "b", "c", "odd"]
+    np.testing.assert_allclose([row.freedom for row in rows], model.degrees_of_freedom_)
+    np.testing.assert_allclose(np.square([row.noise for row in rows]), model.noise_)
+    for row in rows:
+        half = (high - low)[group == row.task] / 2
+        assert row.half == pytest.approx(np.median(half))
+        assert row.labels == 25
+        assert row.sd == pytest.approx(y[group == row.task].std(ddof=1))
+    # Held: by intervals of a model that has not seen the test rows.
+    test = np.unique(pq.read_table("runs/t/predictions/Pairwise.parquet")["row"].to_numpy())
+    kept = np.setdiff1d(np.arange(100), test)
+    fresh = MultiTaskRegressor(Pairwise(0.02)).fit(x[kept], y[kept], group[kept])
+    low, high = fresh.predict_interval(x[test], group[test], level=0.9)
+    held = (low <= y[test]) & (y[test] <= high)
+    assert [row.tested for row in rows] == [int((group[test] == row.task).sum()) for row in rows]
+    assert [row.held for row in rows] == [int(held[group[test] == row.task].sum()) for row in rows]
+    said = f"intervals of 90% hold {held.sum()} of {len(test)} test labels"
+    for page in (render_html(record), render_markdown(record)):
+        assert said in page
+        assert "on average over the tasks, not in each" in page
+    assert "figure-certainty" in render_html(record)
+
+
+def test_tasks_that_are_columns_are_measured_by_their_own_labels(table) -> None:
+    x, y, _ = table
+    names = {"x1": x[:, 0], "x2": x[:, 1], "one": y, "thousand": 1000 * y}
+    names["thousand"][::7] = np.nan
+    write_table(names, Path("c.csv"))
+    assert run(["init", "c.csv", "--target", "one,thousand"]) == 0
+    assert run(["train", "c.yaml", "-o", "data.split.repeats=1"]) == 0
+    record = RunRecord.load("runs/c/record.json")
+    assert [row.labels for row in record.certainty] == [100, 85]
+    assert sum(row.tested for row in record.certainty) < 50
+    assert "without any input = 1" in render_html(record)
+
+
+def test_models_without_intervals_say_so(table) -> None:
+    record = train("won", "features.exclude=[y]", "model.relation={name: Pairwise, strength: 0.02}")
+    assert record.certainty == ()
+    assert "does not say how sure it is" in render_markdown(record)
+    assert "does not say how sure it is" in render_html(record)

@@ -110,6 +110,7 @@ def test_every_question_every_task_and_every_finding_is_there(record: RunRecord,
         "Who lost?",
         "Which tasks pull",
         "Who taught whom?",
+        "How sure is it?",
         "What is shared?",
         "What did it cost?",
     ):
@@ -121,10 +122,21 @@ def test_every_question_every_task_and_every_finding_is_there(record: RunRecord,
         assert task in reader.words
     for check in record.checks:
         assert check.remedy in reader.words
-    for table in ("methods", "gains", "verdicts", "pairs", "teaching", "features", "support", "costs", "checks"):
+    for table in (
+        "methods",
+        "gains",
+        "verdicts",
+        "pairs",
+        "teaching",
+        "certainty",
+        "features",
+        "support",
+        "costs",
+        "checks",
+    ):
         assert f"table-{table}" in reader.ids
     assert "table-strengths" in reader.ids
-    for figure in ("differences", "relation", "transfer", "removal", "shared", "tasks", "support"):
+    for figure in ("differences", "relation", "transfer", "removal", "certainty", "shared", "tasks", "support"):
         assert f"figure-{figure}" in reader.ids
 
 
@@ -174,6 +186,7 @@ def test_what_is_not_there_is_said() -> None:
         relation=None,
         transfer=None,
         removal=None,
+        certainty=(),
         strengths=(),
         costs=(),
         checks=(),

@@ -16,7 +16,7 @@ from relatask.cli.classes import encode_targets, pair_in_words
 from relatask.cli.files import check_folder, is_run
 from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
-from relatask.cli.problem import Problem, make_problem, tell_reading
+from relatask.cli.problem import Problem, labelled, make_problem, tell_reading
 
 MATRIX = 16
 
@@ -34,7 +34,7 @@ def check(config: Path, overrides: Sequence[str], *, as_json: bool) -> int:
     encoder = make_encoder(loaded.config)
     X = encoder.fit_transform(problem.inputs)
     build_model(loaded.config, loaded.file.parent, problem.names)  # refuses what the relation cannot take
-    splits = build_splits(loaded.config, problem).draw(*_labelled(problem))
+    splits = build_splits(loaded.config, problem).draw(*labelled(problem))
     table, _ = encode_targets(table, loaded.config.binary, str(loaded.data))
     leaks = infer(table, loaded.config.targets, loaded.config.data.by).leaks
     kept = {*problem.inputs.column_names, *problem.targets}
@@ -89,14 +89,6 @@ def estimate(loaded: Loaded, shape: tuple[int, int], n_tasks: int, n_splits: int
         "seconds": 10 * operations / rate + methods * n_splits * (0.02 + 2e-4 * n_tasks) + steps + 2.5 + 4e-3 * n_tasks,
         "memory_mb": 8e-6 * (n * d * 2 + n_tasks * d * min(d, max(1, n // n_tasks)) * 3),
     }
-
-
-def _labelled(problem: Problem) -> tuple[Any, Any, int]:
-    seen = ~np.isnan(problem.y)
-    rows = np.flatnonzero(seen if seen.ndim == 1 else seen.any(1))
-    if problem.tasks is None:
-        return rows, np.zeros(len(rows), dtype=np.int64), problem.rows
-    return rows, np.unique(problem.tasks, return_inverse=True)[1][rows].astype(np.int64), problem.rows
 
 
 def _show(

@@ -251,6 +251,15 @@ class Columns:
         return np.array(self.values, dtype=dtype, copy=True if copy is None else copy)
 
 
+def labelled(problem: Problem) -> tuple[Any, Any, int]:
+    """Rows with a label, their tasks, and how many rows there are: what splits are drawn from."""
+    seen = ~np.isnan(problem.y)
+    rows = np.flatnonzero(seen if seen.ndim == 1 else seen.any(1))
+    if problem.tasks is None:
+        return rows, np.zeros(len(rows), dtype=np.int64), problem.rows
+    return rows, np.unique(problem.tasks, return_inverse=True)[1][rows].astype(np.int64), problem.rows
+
+
 def sha256(path: Path) -> str:
     """Return the hash of a file's bytes."""
     digest = hashlib.sha256()

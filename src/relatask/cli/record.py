@@ -20,6 +20,7 @@ from relatask.report import (
     Method,
     RunRecord,
     Strength,
+    TaskCertainty,
     TaskRelation,
     TaskSupport,
     Teaching,
@@ -46,6 +47,7 @@ def make_record(
     model: Any = None,
     scale: Any = None,
     taught: tuple[Teaching | None, Teaching | None] = (None, None),
+    certainty: tuple[TaskCertainty, ...] = (),
     support: tuple[TaskSupport, ...] | None = None,
     splits: str | None = None,
 ) -> RunRecord:
@@ -73,6 +75,8 @@ def make_record(
         Of these inputs.
     taught : pair of Teaching or None
         Who taught whom: shares of fitted values, and what removing a task does.
+    certainty : tuple of TaskCertainty
+        How sure the main method is of each task.
     support : tuple of TaskSupport, optional
         Labels per task, where the problem holds none.
     splits : str, optional
@@ -118,6 +122,7 @@ def make_record(
         environment=environment,
         transfer=taught[0],
         removal=taught[1],
+        certainty=certainty,
     )
 
 

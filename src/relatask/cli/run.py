@@ -151,6 +151,7 @@ def coded_warnings() -> Iterator[None]:
 def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> tuple[Any, ...]:
     """Fit on all rows, and write everything that a run folder holds; return what a person should know."""
     from relatask.cli.audit import alone, undetermined
+    from relatask.cli.certainty import certainty
     from relatask.cli.record import make_record
     from relatask.cli.rerender import write_report
     from relatask.cli.teaching import taught
@@ -189,6 +190,7 @@ def finish(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, 
         model=model,
         scale=getattr(model, "scale_", None) if hasattr(model, "scale_") else X.std(0),
         taught=taught(model, problem, X),
+        certainty=certainty(model, loaded, problem, X),
     )
     record.save(folder / "record.json")
     write_report(folder, record)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from relatask.report.figures.certainty import certainty_figure
 from relatask.report.figures.coefficients import SINGLY, largest, shared_figure, tasks_figure
 from relatask.report.figures.differences import NAMED, differences_figure
 from relatask.report.figures.relation import clustering, matrix, relation_figure
@@ -13,7 +14,7 @@ from relatask.report.figures.support import support_figure
 from relatask.report.figures.teaching import MANY, teaching_figure
 from relatask.report.record import RunRecord
 from relatask.report.results import titled
-from relatask.report.words import count, metric_scale, number
+from relatask.report.words import count, metric_scale, number, present
 
 Drawn = dict[str, str]
 CROWD = 150
@@ -33,11 +34,11 @@ EFFECTS = (
 
 def figures_and_captions(record: RunRecord) -> tuple[Drawn, Drawn]:
     """SVG elements and captions by name; a figure whose data the record lacks is the empty string."""
-    names = ("differences", "relation", "transfer", "removal", "shared", "tasks", "support")
+    names = ("differences", "relation", "transfer", "removal", "certainty", "shared", "tasks", "support")
     figures: Drawn = dict.fromkeys(names, "")
     captions: Drawn = {}
     index = {task: i for i, task in enumerate(record.tasks)}
-    for draw in (_differences, _relation, _teaching, _coefficients, _support):
+    for draw in (_differences, _relation, _teaching, _certainty, _coefficients, _support):
         draw(record, index, figures, captions)
     return figures, captions
 
@@ -100,6 +101,29 @@ def _teaching(record: RunRecord, index: dict[str, int], figures: Drawn, captions
         figures[name] = teaching_figure(
             found, order, index, name=name, label=f"Heat map: {captions[name]}", signed=name == "removal"
         )
+
+
+def _certainty(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:
+    rows = sorted((row for row in record.certainty if present([row.half])), key=lambda row: (row.half or 0.0, row.task))
+    if not rows:
+        return
+    every, relative = len(rows), record.data.tasks_are == "columns" and len(rows) > 1
+    rows = rows if every <= CROWD else [*rows[:END], *rows[-END:]]
+    unit = "half-width of a 90% interval" + (f", {record.unit}" if record.unit else "")
+    captions["certainty"] = (
+        "How far to either side of its prediction a 90% interval reaches"
+        + (", each task measured by how far it would reach without any input" if relative else "")
+        + ". Dot: the task's middle row. Bar: from its surest to its least sure rows (5% and 95%). Upright tick: "
+        "without any input, 1.64 standard deviations of the task's labels."
+        + (f" Shown: the {END} narrowest and {END} widest of {every} tasks, all in the table." if every > CROWD else "")
+    )
+    figures["certainty"] = certainty_figure(
+        rows,
+        index,
+        label=f"Dot plot: {captions['certainty']}",
+        unit=f"{unit}, without any input = 1" if relative else unit,
+        relative=relative,
+    )
 
 
 def _coefficients(record: RunRecord, index: dict[str, int], figures: Drawn, captions: Drawn) -> None:

@@ -13,6 +13,7 @@ from relatask.report.background import (
     support_table,
     teaching_table,
 )
+from relatask.report.certainty import SILENT, certainty_table, certainty_words
 from relatask.report.prose import (
     QUESTIONS,
     Facts,
@@ -62,6 +63,7 @@ def render_markdown(record: RunRecord) -> str:
         "taught": [*map(plain, taught_words(record)), _table(teaching_table(record))]
         if record.transfer or record.removal
         else ["This run does not say who taught whom: it takes some tasks, not too many, and a closed form."],
+        "sure": [*map(plain, certainty_words(record) or [SILENT]), _table(certainty_table(record))],
         "shared": [plain(shared_words(record)), _table(features_table(coefficients))]
         if coefficients
         else ["This run holds no coefficients."],

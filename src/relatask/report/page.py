@@ -17,6 +17,7 @@ from relatask.report.background import (
     support_table,
     teaching_table,
 )
+from relatask.report.certainty import SILENT, certainty_table, certainty_words
 from relatask.report.codec import encode
 from relatask.report.drawings import CROWD, figures_and_captions
 from relatask.report.figures.relation import NAMED
@@ -84,6 +85,8 @@ def render_html(record: RunRecord) -> str:
         pairs=pairs_table(record.relation) if record.relation else None,
         taught=taught_words(record),
         teaching=teaching_table(record),
+        sure=certainty_words(record) or [SILENT],
+        certainty=certainty_table(record),
         shared=shared_words(record),
         features=features_table(record.coefficients) if record.coefficients else None,
         data=data_facts(record),
@@ -105,6 +108,7 @@ def _read_out(record: RunRecord) -> RunRecord | None:
     """What the page can read cells of: the more tasks, the more is left to its tables, and to record.json beside it."""
     if len(record.tasks) > CROWD:
         return None
+    record = replace(record, certainty=())
     return record if len(record.tasks) <= NAMED else replace(record, transfer=None, removal=None)
 
 

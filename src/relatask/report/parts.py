@@ -202,6 +202,37 @@ class Teaching:
 
 
 @dataclass(frozen=True)
+class TaskCertainty:
+    """How sure the model is of a task, in the target's unit.
+
+    Parameters
+    ----------
+    task : str
+    labels : int
+        Observed.
+    freedom, noise : float or None
+        Effective degrees of freedom; standard deviation of labels about their fitted values.
+    half, narrow, wide : float or None
+        Half a 90% prediction interval at the task's middle row, and at those that 5% and 95% of its rows lie below.
+    sd : float or None
+        Of the labels: what the noise would be without any input.
+    held, tested : int or None
+        Test labels that such intervals hold, and how many there are, in the first split.
+    """
+
+    task: str
+    labels: int
+    freedom: float | None
+    noise: float | None
+    half: float | None
+    narrow: float | None
+    wide: float | None
+    sd: float | None = None
+    held: int | None = None
+    tested: int | None = None
+
+
+@dataclass(frozen=True)
 class Strength:
     """The strength that a method chose in one split; `part` names the relation, or the task if each has its own."""
 

@@ -15,6 +15,7 @@ QUESTIONS = {
     "lost": "Who lost?",
     "relation": "Which tasks pull together or apart?",
     "taught": "Who taught whom?",
+    "sure": "How sure is it?",
     "shared": "What is shared?",
     "data": "What data was there?",
     "cost": "What did it cost?",

@@ -20,6 +20,7 @@ from relatask.report.parts import (
     Method,
     Overall,
     Strength,
+    TaskCertainty,
     TaskRelation,
     TaskSupport,
     Teaching,
@@ -70,6 +71,8 @@ class RunRecord:
         Of the tasks: ``"regression"``, ``"binary"``, ``"count"``, or ``"mixed"``.
     transfer, removal : Teaching or None
         Whose labels make whose fitted values; what removing a task's labels does to the others' errors.
+    certainty : tuple of TaskCertainty
+        Degrees of freedom, noise and intervals of each task.
 
     Raises
     ------
@@ -106,6 +109,7 @@ class RunRecord:
     kind: str = "regression"
     transfer: Teaching | None = None
     removal: Teaching | None = None
+    certainty: tuple[TaskCertainty, ...] = ()
 
     def __post_init__(self) -> None:
         mains = [method.name for method in self.methods if method.role == "main"]
@@ -135,6 +139,7 @@ class RunRecord:
         named += list(self.coefficients.tasks if self.coefficients else ())
         for matrix in (self.relation, self.transfer, self.removal):
             named += list(matrix.tasks if matrix else ())
+        named += [row.task for row in self.certainty]
         return tuple(dict.fromkeys(named))
 
     def titled(self, method: str) -> str:
