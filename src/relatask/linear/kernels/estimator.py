@@ -285,7 +285,7 @@ class MultiTaskKernelRidge(RegressorMixin, MultiTaskEstimator):
         if isinstance(self.kernel_, str) and self.kernel_ == "precomputed":
             raise InputError("return_std needs the kernel of each new row with itself, which X does not hold.")
         new = codes is not None and codes.size and codes.max() >= len(self.tasks_)
-        if codes is not None and new and (noise or self.intercept == "free"):
+        if codes is not None and new and (noise or self.fit_free_):
             name = self.new_tasks_.tolist()[codes.max() - len(self.tasks_)]
             raise InputError(
                 f"task {name!r} was not fitted: the variance of its noise and of a free intercept are not known; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from relatask.notices import InputError
 
 NAMES = tuple(sorted(KERNEL_PARAMS))
 SAFE = ("chi2", "cosine", "laplacian", "linear", "poly", "polynomial", "rbf")
-"""Positive semidefinite for every X (a polynomial with a whole degree >= 0 and coef0 >= 0)."""
+"""Positive semidefinite for every X (a polynomial with a whole degree >= 0, gamma > 0 and coef0 >= 0)."""
 PSD_TOLERANCE = 1e-10
 
 
@@ -44,8 +45,8 @@ class FeatureKernel:
     def sure(self) -> bool:
         """Whether it is known to be positive semidefinite."""
         if self.kind in ("poly", "polynomial") if isinstance(self.kind, str) else False:
-            degree, offset = self.params.get("degree", 3), self.params.get("coef0", 1)
-            return float(degree).is_integer() and degree >= 0 and offset >= 0 and self.params.get("gamma", 1) != 0
+            degree, offset, gamma = self.params.get("degree", 3), self.params.get("coef0", 1), self.params.get("gamma")
+            return float(degree).is_integer() and degree >= 0 and offset >= 0 and (gamma is None or gamma > 0)
         if isinstance(self.kind, str):
             return self.kind in SAFE
         return isinstance(self.kind, gp.Kernel) and not _pairwise_inside(self.kind)
@@ -54,12 +55,12 @@ class FeatureKernel:
         """(n, m) kernel of rows of X with rows of Z; of a Gram, X itself (rows of Z are its columns)."""
         if self.precomputed:
             raise RuntimeError("a precomputed kernel is not evaluated")
-        if isinstance(self.kind, gp.Kernel):
-            return _evaluated(self.kind, X, Z)
         if isinstance(self.kind, str) and self.kind == "rbf":
             gamma = self.params.get("gamma")
             return gaussian(X, Z, 1.0 / X.shape[1] if gamma is None else gamma)
         try:
+            if isinstance(self.kind, gp.Kernel):
+                return _evaluated(self.kind, X, Z)
             found = pairwise_kernels(X, Z, metric=self.kind, **self.params)
         except ValueError as error:
             told = f"kernel={self.kind!r:.60} cannot be taken of these rows: {error}"
@@ -93,6 +94,8 @@ def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
     if params is not None and not isinstance(params, Mapping):
         raise InputError(f"kernel_params={params!r:.60} is not usable; expected a mapping such as {{'gamma': 0.1}}.")
     params = dict(params or {})
+    if isinstance(kernel, type) and issubclass(kernel, gp.Kernel):
+        raise InputError(f"kernel={kernel.__name__} is a class; give one of its kernels, {kernel.__name__}(...).")
     if isinstance(kernel, gp.Kernel):
         if params:
             raise InputError("kernel_params go with a kernel by name; a kernel object has parameters of its own.")
@@ -100,7 +103,7 @@ def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
         return FeatureKernel(kernel)
     if callable(kernel):
         return FeatureKernel(kernel, params)
-    if kernel == "precomputed":
+    if isinstance(kernel, str) and kernel == "precomputed":
         if params:
             raise InputError(f"kernel_params={params!r:.60} have no use with kernel='precomputed'; leave them out.")
         return FeatureKernel(kernel)
@@ -114,7 +117,22 @@ def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
         raise InputError(
             f"kernel_params names {listed(unknown)}; kernel={kernel!r} has {listed(sorted(KERNEL_PARAMS[kernel]))}."
         )
+    _check_numbers(kernel, params)
     return FeatureKernel(kernel, params)
+
+
+def _check_numbers(kernel: str, params: Mapping[str, Any]) -> None:
+    """Raise InputError unless parameters are finite numbers, and widths not negative."""
+    for name, value in params.items():
+        if name not in ("gamma", "degree", "coef0") or (name == "gamma" and value is None):
+            continue
+        signed = name == "coef0" or (name == "gamma" and kernel not in ("rbf", "laplacian", "chi2"))
+        usable = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value))
+        if not usable or not (signed or value >= 0):
+            told = "a finite number" if signed else "a finite number >= 0"
+            raise InputError(
+                f"kernel_params: {name}={value!r:.60} is not usable with kernel={kernel!r}; expected {told}."
+            )
 
 
 def check_semidefinite(smallest: float, largest: float, what: str, tolerance: float = PSD_TOLERANCE) -> None:

@@ -19,6 +19,9 @@ from relatask.linear.kernels.tasks import TaskMatrix, alone
 from relatask.linear.sums.forms import Array
 from relatask.notices import tell
 
+LOST = 1e-4
+"""Relative residual beyond which a factor's answer is not to be trusted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Settings:
@@ -82,13 +85,14 @@ def fitted(
     check_kernel(kernel, Z, settings.seed)
     loss_weight, strength, amplitude = rows.loss_weight(settings.weighting), settings.strength, settings.amplitude
     found: Learned | None = None
+    given = rows
     if between is None or settings.optimize_kernel:
         found = _learned(rows, Z, kernel, between, loss_weight, settings)
         kernel = found.kernel
         if between is None:
             between = alone(found.between)
         # The size of T is learned: as the prior's amplitude where T itself was given.
-        size = float(np.vdot(found.between, between.matrix) / np.vdot(between.matrix, between.matrix))
+        size = _size(found.between, between.matrix)
         if settings.task_noise:
             loss_weight, strength, amplitude = size / found.noise, 1.0, size
         else:
@@ -117,12 +121,13 @@ def fitted(
         "learning_": None if found is None else found.values,
         "loss_weight_": loss_weight,
         "n_labels_": count,
-        **_facts(system, answer, amplitude, layout),
+        "fit_free_": settings.free,
+        **_facts(system, answer, amplitude, layout, given),
     }
 
 
-def _facts(system: System, answer: Answer, amplitude: float | None, layout: str) -> dict[str, Any]:
-    """What follows from alpha."""
+def _facts(system: System, answer: Answer, amplitude: float | None, layout: str, given: Rows) -> dict[str, Any]:
+    """What follows from alpha; labels that were merged count as they were given."""
     e = system.entries()
     strength, rows = answer.strength, system.rows
     level = e.means(e.y - answer.image) if system.free else np.zeros(len(system.between))
@@ -130,21 +135,28 @@ def _facts(system: System, answer: Answer, amplitude: float | None, layout: str)
     left = e.target - e.centred(e.root * answer.image) - strength * inner
     size = float(np.linalg.norm(e.target))
     residual = float(np.linalg.norm(left)) / size if size else 0.0
-    if residual > system.tol and system.solver == "cg":
+    if not residual <= system.tol and system.solver == "cg":
         told = (
             f"conjugate gradients stopped after {answer.n_iter} products at a relative residual of {residual:.1e} "
             f"(tol={system.tol:g}); give more landmarks, a greater max_iter, or a greater strength."
         )
         tell(NotConverged(told, code="RT015"))
+    elif not residual <= max(system.tol, LOST):
+        told = (
+            f"digits were lost: the system is solved to a relative residual of {residual:.1e}; give a greater strength."
+        )
+        tell(NotConverged(told, code="RT015"))
     error = e.y - answer.image - level[e.task]
     squares = float(np.square(e.root * error).sum())
     quadratic = float(inner @ e.target)
-    contrasts = len(e.y) - (len(level) if system.free else 0)
+    contrasts = len(given.y) - (len(level) if system.free else 0)
     if amplitude is None:
         amplitude = max(quadratic, 0.0) / max(contrasts, 1)
     logs = None
     if answer.log_determinant is not None:
-        logs = answer.log_determinant - (len(level) * np.log(strength) if system.free else 0.0) - e.offset()
+        zeros = len(given.y) - len(e.y) - (len(level) if system.free else 0)
+        logs = answer.log_determinant + zeros * np.log(strength)
+        logs -= given.entries(system.loss_weight, system.free).offset()
     density = None if logs is None else _log_density(contrasts, logs, quadratic, amplitude)
     table = layout == "columns"
     return {
@@ -196,7 +208,7 @@ def _learned(
     else:
         evidence = LabelEvidence(replace(entries, y=y))
     form = Form(
-        None if between is None else between.matrix, settings.rank if between is None else 0,
+        None if between is None else between.matrix, min(settings.rank, len(unit)) if between is None else 0,
         None if settings.task_noise else 1 / loss_weight * loss_weight.mean(), len(unit),
         len(kernel.kind.theta) if settings.optimize_kernel else 0,
     )  # fmt: skip
@@ -218,6 +230,15 @@ def _learned(
     )
 
 
+def _size(learned: Array, given: Array) -> float:
+    """The multiple of a matrix that was learned; neither is squared in its own units."""
+    learned_unit, given_unit = float(np.abs(learned).max()), float(np.abs(given).max())
+    if not learned_unit:
+        return 0.0
+    A, B = learned / learned_unit, given / given_unit
+    return float(np.vdot(A, B) / np.vdot(B, B)) * (learned_unit / given_unit)
+
+
 def _own_units(between: TaskMatrix | None, settings: Settings) -> bool:
     """Whether each task's labels can be brought to variance 1 without another meaning of what is learned."""
     return between is None and settings.task_noise
@@ -231,7 +252,7 @@ def _fewer(X: Array, rows: Rows, limit: int, seed: int, gradient: bool, precompu
     if total <= most:
         return X, rows
     rng = np.random.default_rng(seed)
-    if len(rows.y) == n:  # a label a row: some of each task
+    if rows.one_each:  # some of each task
         share = most / total
         kept = [
             rng.choice(own, max(1, min(len(own), round(share * len(own)))), replace=False)

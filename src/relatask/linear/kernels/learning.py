@@ -171,4 +171,4 @@ def learn(
     best = ends[int(values.argmax())]
     between, noise, theta = form.unpacked(best.x)
     found = kernel if object_ is None else replace(kernel, kind=object_.clone_with_theta(theta))
-    return Learned(between, noise, found, values, int(sum(end.nit for end in ends)), best.nit < max_iter)
+    return Learned(between, noise, found, values, int(sum(end.nit for end in ends)), best.status != 1)

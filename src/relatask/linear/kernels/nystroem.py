@@ -94,7 +94,7 @@ def preconditioner(products: Products, F: Array, strength: float) -> Preconditio
     """Of what `factor` gave."""
     e = products.entries
     thin = e.centred(F)
-    blocks = []
+    blocks: list[tuple[slice, Array]] = []
     for part, whole in _parts(e):
         matrix = products.block(part) * e.root[part] * e.root[part][:, None] - F[part] @ F[part].T
         if whole and e.free:
@@ -105,7 +105,7 @@ def preconditioner(products: Products, F: Array, strength: float) -> Preconditio
             matrix -= (matrix @ units) @ units.T
         matrix[np.diag_indices_from(matrix)] += strength
         # Rounding may leave what F has taken all of below zero by less than the strength.
-        blocks.append((part, linalg.inv((matrix + matrix.T) / 2, check_finite=False)))
+        blocks.append((part, np.asarray(np.linalg.inv((matrix + matrix.T) / 2), dtype=np.float64)))
     turned = _by_blocks(blocks, thin)
     inner = thin.T @ turned
     inner[np.diag_indices_from(inner)] += 1.0

@@ -36,6 +36,11 @@ class Rows:
     table: bool
 
     @property
+    def one_each(self) -> bool:
+        """Whether labels are rows, one each in the same order."""
+        return np.array_equal(self.row, np.arange(len(self.place)))
+
+    @property
     def count(self) -> NDArray:
         """(t,) labels."""
         return np.bincount(self.task, minlength=len(self.tasks))
@@ -99,9 +104,11 @@ def merged(rows: Rows, X: Array) -> tuple[Rows, NDArray[np.intp]]:
 
     The second value is which rows stay.
     """
-    Y, W = rows.spread_out(rows.y), rows.spread_out(rows.weight)
-    labels = (rows.task, rows.y) if len(rows.y) == len(rows.place) else (W > 0, Y)
-    key = np.column_stack([X, *labels])
+    if rows.one_each:
+        key, weight = np.column_stack([X, rows.task, rows.y]), rows.weight[:, None]
+    else:
+        weight = rows.spread_out(rows.weight)
+        key = np.column_stack([X, weight > 0, rows.spread_out(rows.y)])
     _, first, which = np.unique(key + 0.0, axis=0, return_index=True, return_inverse=True)
     if len(first) == len(key):
         return rows, np.arange(len(key))
@@ -110,10 +117,10 @@ def merged(rows: Rows, X: Array) -> tuple[Rows, NDArray[np.intp]]:
     rank = np.empty(len(first), dtype=np.intp)
     rank[order] = np.arange(len(first))
     kept, which = first[order], rank[which.ravel()]
-    total = np.zeros((len(kept), W.shape[1]))
-    np.add.at(total, which, W)
+    total = np.zeros((len(kept), weight.shape[1]))
+    np.add.at(total, which, weight)
     found = rows.some(kept)
-    return replace(found, weight=total[found.row, found.task]), kept
+    return replace(found, weight=total[found.row, 0 if rows.one_each else found.task]), kept
 
 
 def units(X: Array, rows: Rows, free: bool) -> tuple[Array, Array]:

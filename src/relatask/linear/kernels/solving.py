@@ -72,7 +72,28 @@ def chosen_solver(asked: str, rows: Rows) -> str:
 
 
 def solve(system: System, strength: float | None, criterion: str) -> Answer:
-    """Solve for a strength, or for the best by a criterion where it is None."""
+    """Solve for a strength, or for the best by a criterion where it is None.
+
+    Raises
+    ------
+    InputError
+        For a strength that is lost in rounding beside the kernel.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            answer = _solved(system, strength, criterion)
+            lost = not np.isfinite(answer.dual @ answer.dual)
+    except np.linalg.LinAlgError:
+        lost = True
+    if lost:
+        raise InputError(
+            f"strength={strength or 'auto'!r} is lost in rounding beside the kernel, whose matrix is near singular; "
+            "give a greater strength."
+        )
+    return answer
+
+
+def _solved(system: System, strength: float | None, criterion: str) -> Answer:
     if system.solver == "eigen":
         return _eigen(system, strength, criterion)
     if system.solver == "cg" and system.rows.table:

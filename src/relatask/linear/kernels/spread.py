@@ -74,7 +74,7 @@ def system_of(model: Any) -> System:
     rows = Rows(model.rows_, row, task, np.zeros(len(row)), weight, model.tasks_, table)
     kernel = FeatureKernel(model.kernel_, model.kernel_params_)
     return System(
-        model.X_fit_, rows, kernel, model.task_kernel_, model.loss_weight_, model.intercept == "free", model.solver_,
+        model.X_fit_, rows, kernel, model.task_kernel_, model.loss_weight_, model.fit_free_, model.solver_,
         model.tol, model.max_iter, model.landmarks, model.max_memory, model.random_state,
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def variance_at(model: Any, asked: Asked) -> Array:
     """(m,) or (m, t) posterior variances of f(x, k) + b_k, without noise."""
     system = system_of(model)
     scaled = _shared(model, system, asked) if model.solver_ == "eigen" else _labels(model, system, asked)
-    if model.intercept == "free":
+    if model.fit_free_:
         total = np.bincount(system.rows.task, system.rows.weight)
         own = model.strength_ / (model.loss_weight_ * total)
         scaled = scaled + (own if asked.codes is None else own[asked.codes])

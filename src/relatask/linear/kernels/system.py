@@ -76,6 +76,8 @@ def gram(kernel: FeatureKernel, X: Array) -> Array:
 
 def check_kernel(kernel: FeatureKernel, X: Array, seed: int, most: int = 1_500) -> None:
     """Raise InputError where a kernel that may be indefinite is; of many rows, on some of them."""
+    if not kernel.precomputed:
+        kernel.between(X[:1], X[:1])  # whether it takes rows of this width
     if kernel.sure:
         return
     n = len(X)
