@@ -106,6 +106,45 @@ def test_parts_that_cannot_be_read(tmp_path):
         parquet_parts(tmp_path / "absent")
 
 
+def test_what_other_programs_leave_in_a_folder_is_no_part(tmp_path):
+    folder = write(tmp_path / "parts")
+    for name in ("_SUCCESS", "_tmp.parquet", ".part-9.parquet", "part-0.parquet.crc", "readme.txt"):
+        (folder / name).write_text("junk")
+    (folder / "zz.parquet").mkdir()
+    assert parquet_parts(folder).n_rows == 900
+
+
+def test_folders_in_a_folder_are_named(tmp_path):
+    write(tmp_path / "parts", size=900).rename(tmp_path / "year=1")
+    (tmp_path / "all").mkdir()
+    (tmp_path / "year=1").rename(tmp_path / "all" / "year=1")
+    with pytest.raises(InputError, match=r"what lies deeper \(year=1\) is not read: put all parts in one folder"):
+        parquet_parts(tmp_path / "all")
+
+
+def test_columns_of_one_name_are_refused(tmp_path):
+    pq.write_table(pa.Table.from_arrays([[1.0], [2.0]], names=["a", "a"]), tmp_path / "double.parquet")
+    with pytest.raises(InputError, match="several columns are named 'a'"):
+        parquet_parts(tmp_path / "double.parquet")
+
+
+@pytest.mark.parametrize("by", [pa.int64(), pa.int32(), pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_parts_without_rows_or_labels_count_nothing(tmp_path, by):
+    text = pa.types.is_string(by) or pa.types.is_dictionary(by)
+    school = pa.array(CODES.astype(str) if text else CODES)
+    table = TABLE.set_column(3, "school", school.dictionary_encode() if pa.types.is_dictionary(by) else school.cast(by))
+    unlabelled = table.slice(0, 200).set_column(4, "score", pa.nulls(200, pa.float64()))
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    other_order = table.slice(500).select(["score", "c", "school", "b", "a"])
+    for number, part in enumerate([table.slice(0, 0), unlabelled, table.slice(200, 300), other_order]):
+        pq.write_table(part, folder / f"part-{number}.parquet")
+    assert command(["train", settings(folder)]) == 0
+    model = MultiTaskRegressor.load(tmp_path / "run" / "linear")
+    expected = MultiTaskRegressor(Pairwise(0.01)).fit(X[200:], Y[200:], CODES[200:])
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-8)
+
+
 def test_train_on_parts_writes_what_train_writes(tmp_path, capsys):
     folder = write(tmp_path / "parts")
     assert command(["train", settings(folder), "--json"]) == 0

@@ -312,3 +312,17 @@ def test_a_save_that_stops_anywhere_leaves_a_model(step: int, tmp_path: Path, mo
     new.save(tmp_path / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.npz"]
     assert (MultiTaskRegressor.load(tmp_path / "model").coef_ == new.coef_).all()
+
+
+@pytest.mark.parametrize("loss", ["huber", "poisson"])
+@pytest.mark.parametrize("relation", [Pairwise(0.1), TraceNorm(0.1)])
+def test_where_a_loss_ended_is_saved(relation: Relation, loss: str, tmp_path: Path) -> None:
+    X, y, tasks = rows(["a", "b"])
+    y = np.round(np.exp(y / 4))
+    model = MultiTaskRegressor(relation, loss=loss, warm_start=True).fit(X, y, tasks)
+    model.save(tmp_path / "model")
+    loaded = MultiTaskRegressor.load(tmp_path / "model").fit(X, y, tasks)
+    cold = model.n_iter_
+    model.fit(X, y, tasks)
+    assert loaded.n_iter_ == model.n_iter_ < cold
+    np.testing.assert_array_equal(loaded.coef_, model.coef_)

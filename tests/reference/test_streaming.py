@@ -292,6 +292,8 @@ def test_what_needs_rows():
         MultiTaskRegressor(track_rows=True).fit_batches([])
     with pytest.raises(InputError, match="columns that are not numbers: 'b'"):
         MultiTaskRegressor().fit_batches([(pa.table({"a": [1.0], "b": ["x"]}), [1.0])])
+    with pytest.raises(InputError, match=r"batch 1: .* NaN .* The columns are 'b'"):
+        MultiTaskRegressor().fit_batches([(pa.table({"a": [1.0, 2.0], "b": [1.0, None]}), [1.0, 2.0])])
     first = pa.table({"a": [1.0, 2.0], "b": [1.0, 3.0]})
     with pytest.raises(InputError, match=r"batch 2: X has the columns 'b', 'a', those before had 'a', 'b'"):
         MultiTaskRegressor().fit_batches([(first, [1.0, 2.0]), (first.select(["b", "a"]), [1.0, 2.0])])

@@ -15,7 +15,7 @@ from relatask.cli import show
 from relatask.cli.loading import Loaded
 from relatask.cli.problem import check_categorical, input_columns, label_column, need
 from relatask.cli.splitting import KFoldSplit, RandomSplit
-from relatask.data.parts import Parts, parquet_parts
+from relatask.data.parts import Parts, parquet_parts, parquet_schema
 from relatask.linear.input.labels import known_codes
 from relatask.linear.streaming import arrow
 from relatask.notices import InputError
@@ -63,10 +63,10 @@ def check_streamed(loaded: Loaded) -> None:
 def open_parts(loaded: Loaded) -> tuple[Parts, list[str]]:
     """Look at every part; return them with the columns that are read, and the inputs among these."""
     config, source = loaded.config, str(loaded.data)
-    first = parquet_parts(_first(loaded.data))
-    features = input_columns(first.schema.names, config, source)
-    check_categorical(first.schema.names, features, config, source)
-    table = first.schema.empty_table()
+    schema = parquet_schema(loaded.data)
+    features = input_columns(schema.names, config, source)
+    check_categorical(schema.names, features, config, source)
+    table = schema.empty_table()
     need(table, config.targets, source, "tasks")
     by = config.data.by
     if by is not None:
@@ -86,12 +86,6 @@ def open_parts(loaded: Loaded) -> tuple[Parts, list[str]]:
             )
     columns = [*features, *config.targets, *([] if by is None else [by])]
     return parquet_parts(loaded.data, columns), features
-
-
-def _first(path: Path) -> Path:
-    """The first part of a folder, or the file."""
-    files = sorted(path.glob("*.parquet")) + sorted(path.glob("*.pq")) if path.is_dir() else []
-    return files[0] if files else path
 
 
 def rows_of(

@@ -65,7 +65,8 @@ def parquet_parts(path: str | os.PathLike[str], columns: Sequence[str] | None = 
     Parameters
     ----------
     path : str or path
-        A file, or a folder whose files end in ``.parquet`` or ``.pq``; what lies deeper is not read.
+        A file, or a folder whose files end in ``.parquet`` or ``.pq``; what lies deeper is not read, nor are names that
+        begin with a dot or an underscore.
     columns : sequence of str, optional
         Which are read; None for all, and then every part must have the same.
 
@@ -89,23 +90,9 @@ def parquet_parts(path: str | os.PathLike[str], columns: Sequence[str] | None = 
     >>> parts.n_rows, parts.schema.names, [batch.num_rows for batch in parts.batches()]
     (4, ['x', 'y'], [2, 2])
     """
-    here = Path(path)
-    if here.is_dir():
-        files = sorted(file for file in here.iterdir() if file.suffix.lower() in PARQUET_SUFFIXES)
-        if not files:
-            raise InputError(f"{here}: the folder holds no file that ends in {' or '.join(PARQUET_SUFFIXES)}.")
-    elif here.is_file():
-        files = [here]
-    else:
-        raise InputError(f"{here}: there is no such file or folder. Check the path.")
-    schemas, rows = [], []
-    for file in files:
-        try:
-            with pa.parquet.ParquetFile(file, pre_buffer=False) as part:
-                schemas.append(part.schema_arrow.remove_metadata())
-                rows.append(part.metadata.num_rows)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(_damaged(file, error)) from None
+    files = _files(Path(path))
+    found = [_looked_at(file) for file in files]
+    schemas, rows = [schema for schema, _ in found], [n for _, n in found]
     names = list(schemas[0].names if columns is None else dict.fromkeys(columns))
     for name in names:
         if name not in schemas[0].names:
@@ -131,8 +118,53 @@ def parquet_parts(path: str | os.PathLike[str], columns: Sequence[str] | None = 
                 f"{file}: the column {more[0]!r} is not in {files[0].name}; give every part the same columns."
             )
     if not sum(rows):
-        raise InputError(f"{here}: there are no rows.")
+        raise InputError(f"{path}: there are no rows.")
     return Parts(tuple(files), pa.schema([schemas[0].field(name) for name in names]), tuple(rows))
+
+
+def parquet_schema(path: str | os.PathLike[str]) -> pa.Schema:
+    """Columns and their types of a Parquet file, or of the first part of a folder, with rows or without.
+
+    Raises
+    ------
+    InputError
+        For a folder without parts, and a part that is no whole Parquet file.
+    """
+    return _looked_at(_files(Path(path))[0])[0]
+
+
+def _files(here: Path) -> list[Path]:
+    """A file, or the parts of a folder in the order of their names."""
+    if here.is_file():
+        return [here]
+    if not here.is_dir():
+        raise InputError(f"{here}: there is no such file or folder. Check the path.")
+    files = sorted(file for file in here.iterdir() if _is_part(file))
+    if files:
+        return files
+    told = f"{here}: the folder holds no file that ends in {' or '.join(PARQUET_SUFFIXES)}"
+    deeper = next((file.parent for file in sorted(here.rglob("*")) if _is_part(file)), None)
+    if deeper is None:
+        raise InputError(f"{told}.")
+    raise InputError(f"{told}; what lies deeper ({deeper.relative_to(here)}) is not read: put all parts in one folder.")
+
+
+def _is_part(file: Path) -> bool:
+    """Whether a file holds rows; names that begin with a dot or an underscore are other programs' own."""
+    return file.suffix.lower() in PARQUET_SUFFIXES and file.name[0] not in "._" and file.is_file()
+
+
+def _looked_at(file: Path) -> tuple[pa.Schema, int]:
+    """Schema and number of rows, from a file's footer."""
+    try:
+        with pa.parquet.ParquetFile(file, pre_buffer=False) as part:
+            schema, rows = part.schema_arrow.remove_metadata(), part.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(_damaged(file, error)) from None
+    double = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    if double is not None:
+        raise InputError(f"{file}: several columns are named {double!r}; rename them so that names are unique.")
+    return schema, rows
 
 
 def _damaged(file: Path, error: Exception) -> str:

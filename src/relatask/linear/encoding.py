@@ -12,6 +12,7 @@ from relatask.linear.fitting import End
 from relatask.linear.input.labels import listed
 from relatask.linear.kernels.storing import KINDS, plain_parts, rebuilt
 from relatask.linear.losses import Huber, Poisson, RootSquared
+from relatask.linear.newton.solving import LossStart
 from relatask.linear.online.drift import Drift
 from relatask.linear.online.tracking import Seen
 from relatask.linear.path import Path
@@ -31,7 +32,20 @@ Arrays = dict[str, np.ndarray]
 
 RECORDS: dict[str, type] = {
     kind.__name__: kind
-    for kind in (Statistics, Forms, Bucket, SparseBucket, SparseRows, End, Start, State, Drift, Seen, Unlabelled)
+    for kind in (
+        Statistics,
+        Forms,
+        Bucket,
+        SparseBucket,
+        SparseRows,
+        End,
+        Start,
+        State,
+        LossStart,
+        Drift,
+        Seen,
+        Unlabelled,
+    )
 } | {"path": Path}
 """Dataclasses that a fitted model may hold, by the names they are written under."""
 

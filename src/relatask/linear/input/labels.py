@@ -20,7 +20,7 @@ def encode_tasks(tasks: Any, n: int) -> tuple[NDArray, NDArray[np.intp]]:
         If there are not n labels, or one is missing.
     """
     labels = task_labels(tasks, n)
-    if labels.dtype.kind in "iub":
+    if labels.dtype.kind in "iub" and n:
         low, high = int(labels.min()), int(labels.max())
         if high - low < 4 * n + 1_000 and high < 2**62:
             # Small integers need no sorting.

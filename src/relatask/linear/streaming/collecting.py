@@ -156,7 +156,14 @@ class Collector:
         else:
             X, tasks = reading.split_task_column(X, tasks, task_column)
         options = {"missing": self.model._takes_blocks, "sparse_too": True}
-        return reading.features(self.probe, X, reset=first, **options), tasks
+        try:
+            return reading.features(self.probe, X, reset=first, **options), tasks
+        except InputError as error:
+            bad = [] if self.names is None else np.flatnonzero(~np.isfinite(X).all(0)).tolist()
+            if not bad:
+                raise
+            told = f"{error} The columns are {listed([(self.names or [])[j] for j in bad])}."
+            raise InputError(told) from error
 
     def _sum(self, fold: int, design: Design, places: NDArray[np.intp]) -> None:
         if self._growing:
