@@ -14,6 +14,8 @@ from relatask.linear.sums.forms import Array
 
 TOLERANCE = 1e-5
 """Kernels have been checked before; along a path of length scales they are near singular."""
+BLOCK = 128
+"""Side of the blocks in which a triangle is mirrored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +95,17 @@ class LabelEvidence:
     def __call__(self, between: Array, noise: Array, kernel: Array, gradient: Array | None) -> Slopes:
         """See `Evidence`."""
         e = self.entries
-        rows = kernel[np.ix_(e.row, e.row)]
-        tasks = between[np.ix_(e.task, e.task)]
+        one_each = np.array_equal(e.row, np.arange(len(kernel)))
+        rows = kernel if one_each else kernel[np.ix_(e.row, e.row)]
+        count = np.diff(np.append(e.start, len(e.y)))
+        tasks = between.repeat(count, axis=0).repeat(count, axis=1)
         matrix = rows * tasks
         own = noise[e.task] / e.weight
         matrix[np.diag_indices(len(own))] += own
-        factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-        logs = 2 * float(np.log(np.diagonal(factor[0])).sum())
-        lower = linalg.lapack.dpotri(factor[0], lower=1)[0]
-        inverse = np.tril(lower) + np.tril(lower, -1).T
+        # Symmetric, so that its transpose, which LAPACK overwrites, is as good.
+        factor = linalg.cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)[0]
+        logs = 2 * float(np.log(np.diagonal(factor)).sum())
+        inverse = _whole(linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)[0].T)
         n_free = len(noise) if e.free else 0
         if e.free:
             ones = np.add.reduceat(inverse, e.start, axis=1)
@@ -110,9 +114,12 @@ class LabelEvidence:
             logs += float(np.linalg.slogdet(inner)[1])
         dual = inverse @ e.y
         value = -0.5 * ((len(own) - n_free) * np.log(2 * np.pi) + logs + float(e.y @ dual))
-        slope = 0.5 * (np.multiply.outer(dual, dual) - inverse)
+        slope = np.multiply.outer(dual, dual)
+        slope -= inverse
+        slope *= 0.5
         noise_slope = np.add.reduceat(np.diagonal(slope) / e.weight, e.start)
-        between_slope = np.add.reduceat(np.add.reduceat(slope * rows, e.start, axis=0), e.start, axis=1)
+        np.multiply(slope, rows, out=inverse)
+        between_slope = np.add.reduceat(np.add.reduceat(inverse, e.start, axis=0), e.start, axis=1)
         if gradient is None:
             return Slopes(value, between_slope, noise_slope, np.zeros(0))
         slope *= tasks
@@ -120,6 +127,16 @@ class LabelEvidence:
             onto = np.zeros((len(e.y), len(kernel)))
             onto[np.arange(len(e.y)), e.row] = 1.0
             slope = onto.T @ slope @ onto
-        else:
+        elif not one_each:
             slope = slope[np.ix_(np.argsort(e.row), np.argsort(e.row))]
         return Slopes(value, between_slope, noise_slope, np.tensordot(slope, gradient, 2))
+
+
+def _whole(upper: Array) -> Array:
+    """A symmetric matrix from its upper triangle, in place, a block at a time."""
+    for i in range(0, len(upper), BLOCK):
+        part = slice(i, i + BLOCK)
+        own = np.triu(upper[part, part])
+        upper[part, part] = own + np.triu(own, 1).T
+        upper[i + BLOCK :, part] = upper[part, i + BLOCK :].T
+    return upper
