@@ -60,6 +60,15 @@ def test_landmarks_tie_rows_through_the_anchors_nearest_to_them() -> None:
     assert relation(W) != Manifold(X, 0.7, n_neighbors=2, landmarks=6, seed=4)(W)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_row_far_from_every_landmark_is_tied_to_those_nearest_to_it(seed: int) -> None:
+    """Its weights, all of them too small for a number, still sum to 1."""
+    X = np.vstack([rows(300, 3), np.full((1, 3), 1e6)])
+    form = Manifold(X, 1.0, n_neighbors=3, landmarks=20, seed=seed).form()
+    assert np.isfinite(form).all()
+    assert np.linalg.eigvalsh(form)[0] >= -1e-9 * np.linalg.eigvalsh(form)[-1]
+
+
 def test_distances_are_never_all_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     X, W = rows(40, 12), np.ones((1, 12))
     whole = Manifold(X, 1.0, n_neighbors=3)(W)
@@ -112,6 +121,8 @@ def test_rows_that_cannot_be_used_are_refused() -> None:
         Manifold(X, n_neighbors=12)
     with pytest.raises(InputError, match="n_neighbors=10, but X_unlabelled has 6 distinct rows"):
         Manifold(np.repeat(X[:6], 3, axis=0))(np.ones((1, 3)))
+    with pytest.raises(InputError, match="holds numbers beyond 1e150, whose squares overflow"):
+        Manifold(1e160 * X)
     with pytest.raises(InputError, match="landmarks=20, but X_unlabelled has 12 rows; give fewer"):
         Manifold(X, landmarks=20, n_neighbors=2)
     with pytest.raises(InputError, match="n_neighbors=3, but landmarks=3"):

@@ -108,7 +108,9 @@ def anchor_form(X: Any, near: Any, k: int, n_anchors: int, seed: int) -> Array:
     chosen = np.sort(np.random.default_rng(seed).choice(n, size=n_anchors, replace=False))
     place, far = nearest(near, near[chosen], k, skip=False)
     width = float(far.max(1).mean()) or 1.0
-    weight = np.exp(-np.square(far / width) / 2)
+    far = np.square(far / width)
+    # Beside the row's nearest, which a row far from all of them would lose.
+    weight = np.exp((far.min(1, keepdims=True) - far) / 2)
     weight /= weight.sum(1, keepdims=True)
     Z = sparse.csr_array((weight.ravel(), (np.repeat(np.arange(n), k), place.ravel())), shape=(n, n_anchors))
     size = np.asarray(Z.sum(axis=0)).ravel()

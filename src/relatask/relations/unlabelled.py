@@ -113,6 +113,10 @@ def _rows(X: Any) -> Any:
             f"Manifold: X_unlabelled contains NaN or infinity{where}; leave these rows out, or impute them as you "
             "impute X."
         )
+    if np.abs(numbers).max(initial=0.0) > 1e150:
+        raise InputError(
+            "Manifold: X_unlabelled holds numbers beyond 1e150, whose squares overflow; give it other units."
+        )
     if rows.shape[1] > LARGEST:
         raise InputError(
             f"Manifold: X_unlabelled has {rows.shape[1]} features, and a form of all pairs of them would be made; "
