@@ -179,6 +179,29 @@ def test_strengths_stay_as_the_first_fit_chose_them() -> None:
     )
 
 
+def test_a_strength_that_was_not_chosen_for_this_relation_is_not_taken() -> None:
+    X, y, tasks = rows()
+    model = MultiTaskRegressor(Pairwise("auto")).fit(X[:60], y[:60], tasks[:60])
+    with pytest.raises(InputError, match=r"the last fit chose those of another relation \('Pairwise'\)"):
+        model.set_params(relation=Ridge("auto")).partial_fit(X[60:], y[60:], tasks[60:])
+    model.set_params(relation=Ridge(0.3)).partial_fit(X[60:], y[60:], tasks[60:])
+    assert model.path_ is None
+    with pytest.raises(InputError, match=r"the last fit was given numbers; choosing needs rows"):
+        model.set_params(relation=Ridge("auto")).partial_fit(X[:1], y[:1], tasks[:1])
+
+
+def test_nothing_of_an_earlier_prior_stays() -> None:
+    X, y, tasks = rows()
+    model = MultiTaskRegressor(HierarchicalPrior()).fit(X[:60], y[:60], tasks[:60])
+    assert hasattr(model, "prior_mean_")
+    relation = TaskDescriptors(dict(zip("abcdef", np.eye(6), strict=True)), 0.1, 0.1)
+    model.set_params(relation=relation).partial_fit(X[60:], y[60:], tasks[60:])
+    other = MultiTaskRegressor(relation).fit(X, y, tasks)
+    check_equal(model, other)
+    assert set(vars(model)) == set(vars(other))
+    np.testing.assert_allclose(model.predict(X[:2], ["e", "f"]), other.predict(X[:2], ["e", "f"]), rtol=1e-8)
+
+
 def test_warm_starts_take_fewer_iterations() -> None:
     X, y, tasks = rows(400)
     model = MultiTaskRegressor(TraceNorm(1.0), warm_start=True, tol=1e-9).fit(X[:398], y[:398], tasks[:398])

@@ -22,10 +22,13 @@ from relatask.linear.path import Path
 from relatask.linear.solvers import SOLVERS
 from relatask.linear.sums.forms import Array
 from relatask.notices import InputError
-from relatask.relations import Pairwise, Relation
+from relatask.relations import HierarchicalPrior, Pairwise, Relation
 
 WEIGHTINGS = ("sum", "task", "sample")
 INTERCEPTS = ("free", "tied", "common", "none")
+
+PRIOR_FACTS = ("prior_mean_", "prior_intercept_", "prior_covariance_", "noise_", "log_likelihood_", "uncertainty_")
+"""What is learned under a prior only."""
 
 
 class MultiTaskEstimator(BaseEstimator):
@@ -159,8 +162,10 @@ class MultiTaskEstimator(BaseEstimator):
         return self
 
     def _updated(self, found: dict[str, Any]) -> Self:
-        """Take over what changed, all of it at once; the rest of what was learned stays."""
-        self.__dict__ = {name: value for name, value in vars(self).items() if name != "_influence"} | found
+        """Take over what changed, all of it at once; the rest of what was learned stays, but for an earlier prior's."""
+        prior = isinstance(found.get("relation_"), HierarchicalPrior)
+        stale = {"_influence"} if prior or "relation_" not in found else {"_influence", *PRIOR_FACTS}
+        self.__dict__ = {name: value for name, value in vars(self).items() if name not in stale} | found
         return self
 
     def _rows(self, X: Any, tasks: Any) -> tuple[Any, NDArray[np.intp] | None]:

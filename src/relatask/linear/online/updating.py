@@ -24,7 +24,7 @@ from relatask.linear.sums.forms import Bucket, Forms
 from relatask.linear.sums.merging import among, only
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, RelataskWarning, tell
-from relatask.relations import HierarchicalPrior, Relation, strengths, with_parameters
+from relatask.relations import HierarchicalPrior, Relation, parts, strengths, with_parameters
 
 DIGITS = 1e6
 """Forgetting is exact to 1e-8 while condition number x removed / kept is below this."""
@@ -156,7 +156,8 @@ def solved(model: Any, stats: Statistics, tasks: NDArray, seen: Seen | None) -> 
         there = np.sort(np.append(there, k))
         bound = every if every is None or len(there) == len(tasks) else every.among(there.tolist())
         found = with_task(model, found, own, nothing(stats), tasks[there], int(np.searchsorted(there, k)), bound)
-    return found | {"_statistics": stats, "_seen": seen, "path_": model.path_}
+    path = model.path_ if open_strengths(model._relation()) else None
+    return found | {"_statistics": stats, "_seen": seen, "path_": path}
 
 
 def drift_at(model: Any, batch: Batch) -> Drift:
@@ -206,11 +207,19 @@ def _settled(model: Any) -> Relation:
     """The relation to fit under, strengths that were chosen once filled in."""
     relation: Relation = model._relation()
     names = open_strengths(relation)
-    missing = [name for name in names if name not in model.strengths_]
-    if missing or (names and set(strengths(relation)) != set(model.strengths_)):
+    if not names:
+        return relation
+    told = None
+    if [type(part) for part in parts(relation)] != [type(part) for part in parts(model.relation_)]:
+        told = f"chose those of another relation ({listed([type(part).__name__ for part in parts(model.relation_)])})"
+    elif set(strengths(relation)) != set(model.strengths_):
+        told = f"chose those of another relation ({listed(list(model.strengths_))})"
+    elif model.path_ is None:
+        told = "was given numbers"
+    if told is not None:
         raise InputError(
-            f"the strengths {listed(list(names))} are 'auto', and the last fit chose those of another relation "
-            f"({listed(list(model.strengths_))}); choosing needs rows: fit again on all of them, or give numbers."
+            f"the strengths {listed(list(names))} are 'auto', and the last fit {told}; choosing needs rows: fit again "
+            "on all of them, or give numbers."
         )
     return with_parameters(relation, **{name: model.strengths_[name] for name in names})
 
