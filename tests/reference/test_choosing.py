@@ -375,6 +375,9 @@ def test_what_is_chosen_is_fitted_saved_and_handed_on(tmp_path: Any) -> None:
         ({"pairs": True}, "the relation has 0"),
         ({"pairs": True, "cv": 5}, "use cv='reml' or None"),
         ({"pairs": 3}, "pairs=3"),
+        ({"strengths": np.array(1.0)}, "expected a sequence of numbers >= 0"),
+        ({"strengths": [10**400]}, "expected finite numbers >= 0"),
+        ({"cv": [([[0], [1, 2]], [3])]}, "cv holds .* not lists"),
         ({"relation": Ridge(), "strengths": [0.0]}, None),
     ],
 )
@@ -393,6 +396,8 @@ def test_what_else_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     data = case("groups", 16, t=3, d=9, n=5)
     with pytest.raises(InputError, match="groups has shape"):
         MultiTaskRegressorCV(cv=GroupKFold(2)).fit(data.X, data.y, data.tasks, groups=[1, 2])
+    with pytest.raises(InputError, match=r"groups holds .* not lists"):
+        MultiTaskRegressorCV(cv=GroupKFold(2)).fit(data.X, data.y, data.tasks, groups=[[1], [1, 2]])
     with pytest.raises(InputError, match="every label fits itself"):
         MultiTaskRegressorCV(Ridge(), strengths=[0.0, 1.0], cv="loo").fit(data.X, data.y, data.tasks)
     rng = np.random.default_rng(0)

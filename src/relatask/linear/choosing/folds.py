@@ -145,7 +145,7 @@ def sides_of(cv: Any, design: Design, kept: NDArray[np.bool_], groups: Any, seed
         return _in_time(cv, design.codes, design.n_tasks)
     own = None
     if groups is not None:
-        own = np.asarray(groups)
+        own = _array(groups, "groups")
         if own.shape != kept.shape:
             raise InputError(f"groups has shape {own.shape}, but X has {len(kept)} rows; give one group per row.")
         own = own[kept]
@@ -164,9 +164,16 @@ def _given(cv: Iterable[Any], kept: NDArray[np.bool_]) -> Sides:
     for pair in cv:
         if not hasattr(pair, "__len__") or len(pair) != 2:
             raise InputError(f"cv holds {pair!r:.60}; expected pairs (training rows, held-out rows).")
-        train, test = (_mask(np.asarray(side), n) for side in pair)
+        train, test = (_mask(_array(side, "cv"), n) for side in pair)
         found.append((train[kept], test[kept]))
     return found
+
+
+def _array(values: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:  # lists of different lengths
+        raise InputError(f"{name} holds {values!r:.60}; expected one value for each row, not lists.") from None
 
 
 def _mask(rows: NDArray[Any], n: int) -> NDArray[np.bool_]:

@@ -124,13 +124,22 @@ def checked(names: tuple[str, ...], given: Any) -> dict[str, list[float]]:
         given = {names[0]: given}
     found = {}
     for name, values in given.items():
-        if isinstance(values, str) or not isinstance(values, Iterable):
+        if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
             raise InputError(f"strengths of {name!r} are {values!r:.60}; expected a sequence of numbers >= 0.")
         listing = list(values)
         if not listing:
             raise InputError(f"strengths of {name!r} are empty; give at least one number >= 0, or None for a grid.")
         for value in listing:
-            if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= float(value) < np.inf:
+            if not _usable(value):
                 raise InputError(f"strengths of {name!r} hold {value!r}; expected finite numbers >= 0.")
         found[name] = sorted({float(value) for value in listing})
     return found
+
+
+def _usable(value: Any) -> bool:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return 0 <= float(value) < np.inf
+    except OverflowError:  # a whole number beyond all floats
+        return False

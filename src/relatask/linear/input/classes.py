@@ -64,13 +64,13 @@ def encode_classes(y: Any) -> tuple[NDArray, Any]:
             raise InputError("y contains infinity; expected classes, or NaN for a missing label.")
         if (classes != np.floor(classes)).any():
             raise InputError(
-                f"Unknown label type: continuous. y holds {classes[classes != np.floor(classes)][0]!r}; expected "
-                "classes (whole numbers, text or booleans); for numbers use MultiTaskRegressor."
+                f"Unknown label type: continuous. y holds {classes[classes != np.floor(classes)].tolist()[0]!r}; "
+                "expected classes (whole numbers, text or booleans); for numbers use MultiTaskRegressor."
             )
         if (positions < 0).any():  # whole numbers that were floats for the sake of NaN
             classes = classes.astype(np.int64)
     if len(classes) < 2:
-        only = f"the one class {classes[0]!r}" if len(classes) else "no label"
+        only = f"the one class {classes.tolist()[0]!r}" if len(classes) else "no label"
         raise InputError(f"y holds {only}; a classifier can't train with only one class: give labels of two or more.")
     encoded = np.where(positions < 0, np.nan, positions.astype(np.float64))
     return classes, Encoded(encoded, list(y.columns)) if hasattr(y, "columns") else encoded
