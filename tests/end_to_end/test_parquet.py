@@ -18,7 +18,7 @@ from relatask.data.parts import parquet_parts
 from relatask.linear import MultiTaskRegressor
 from relatask.linear.streaming import parquet_batches
 from relatask.notices import InputError
-from relatask.relations import Pairwise
+from relatask.relations import Pairwise, Ridge
 from relatask.study import by_sums
 
 X, Y, CODES = rows(900, 3, 5)
@@ -207,6 +207,55 @@ def test_tasks_as_columns(tmp_path, capsys):
     same_as = MultiTaskRegressor(Pairwise(model.strengths_["strength"])).fit(X, labels)
     np.testing.assert_allclose(model.coef_, same_as.coef_, rtol=1e-8)
     assert model.tasks_.tolist() == ["score", "other"]
+
+
+def test_one_target_with_holes_is_scored_on_the_rows_that_were_held_out(tmp_path, capsys):
+    from relatask.linear.streaming.dealing import Dealer
+    from relatask.measure import Scores
+
+    holes = np.arange(900) % 3 == 0
+    table = TABLE.drop_columns("school").set_column(3, "score", pa.array(Y, mask=holes))
+    folder = write(tmp_path / "parts", table)
+    config = settings(
+        folder,
+        data__by=None,
+        tasks={"score": {"metrics": ["rmse"]}},
+        model__relation={"name": "Ridge", "strength": 1.0},
+    )
+    assert command(["train", config]) == 0
+    assert "column-vector" not in capsys.readouterr().err
+    scores = Scores.load(tmp_path / "run" / "scores.parquet")
+    inside, labels = X[~holes], Y[~holes]
+    part = Dealer(by_sums.PARTS, seed=0).folds_of(600, np.zeros(600, dtype=np.intp))
+    for side in by_sums.random_sides(0.25, 3, 0):
+        held = side.test[part]
+        fold = MultiTaskRegressor(Ridge(1.0)).fit(inside[~held], labels[~held])
+        rmse = np.sqrt(np.square(fold.predict(inside[held]) - labels[held]).mean())
+        ours = scores.where(method="Ridge", split=side.name, metric="rmse")
+        assert ours.value[0] == pytest.approx(rmse, rel=1e-9)
+        assert ours.n[0] == held.sum()
+
+
+def test_columns_with_holes_are_scored_on_the_rows_that_were_held_out(tmp_path):
+    from relatask.linear.streaming.dealing import Dealer
+    from relatask.measure import Scores
+
+    labels = np.column_stack([Y, np.where(np.arange(900) % 3 == 0, np.nan, -Y)])
+    labels[200:400] = np.nan  # a whole part
+    table = TABLE.drop_columns(["school", "score"])
+    for name, values in zip(("u", "v"), labels.T, strict=True):
+        table = table.append_column(name, pa.array(values, from_pandas=True))
+    tasks = {"u": {"metrics": ["rmse"]}, "v": {"metrics": ["rmse"]}}
+    assert command(["train", settings(write(tmp_path / "parts", table), data__by=None, tasks=tasks)]) == 0
+    scores = Scores.load(tmp_path / "run" / "scores.parquet")
+    part = Dealer(by_sums.PARTS, seed=0).folds_of(900)
+    for side in by_sums.random_sides(0.25, 3, 0):
+        held = side.test[part]
+        fold = MultiTaskRegressor(Pairwise(0.01)).fit(X[~held], labels[~held])
+        rmse = np.sqrt(np.nanmean(np.square(fold.predict(X[held]) - labels[held]), axis=0))
+        for k, task in enumerate("uv"):
+            ours = scores.where(method="Pairwise", split=side.name, task=task, metric="rmse")
+            assert ours.value[0] == pytest.approx(rmse[k], rel=1e-9)
 
 
 def test_dry_run_reads_no_row(tmp_path, capsys, monkeypatch):

@@ -98,8 +98,13 @@ def rows_of(
     config, table, source = loaded.config, pa.Table.from_batches([batch]), str(loaded.data)
     y = np.column_stack([label_column(table, name, source) for name in config.targets])
     X: Any = batch.select(features)
-    if config.data.by is None:
+    if config.data.by is None and len(config.targets) > 1:
         return X if known is None else arrow.matrix(X)[0], y, None
+    if config.data.by is None:  # one task: its rows are dealt out as those of one among others
+        y, kept = y[:, 0], ~np.isnan(y[:, 0])
+        return (
+            (X, y, None) if known is None else (arrow.matrix(X)[0][kept], y[kept], np.zeros(kept.sum(), dtype=np.intp))
+        )
     tasks, y = arrow.array(batch.column(config.data.by)), y[:, 0]
     if tasks.dtype.kind == "O" and not batch.column(config.data.by).null_count:
         tasks = tasks.astype(str)
