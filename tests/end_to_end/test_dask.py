@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from tests.streamed import rows, same
 
-from relatask.linear import MultiTaskRegressor
+from relatask.linear import MultiTaskClassifier, MultiTaskRegressor, MultiTaskRegressorCV
 from relatask.linear.streaming import LostWorkersError, fit_dask
 from relatask.notices import InputError
 from relatask.relations import Pairwise
@@ -57,6 +57,25 @@ def test_a_dask_frame_by_column_names(client):
     assert model.feature_names_in_.tolist() == list("abcd")
     with pytest.raises(InputError, match="y='points' is not among the columns"):
         fit_dask(model, parts, y="points", client=client)
+
+
+def test_what_cannot_be_given(client):
+    bag, array = pytest.importorskip("dask.bag"), pytest.importorskip("dask.array")
+    for given in (bag.from_sequence(PARTS), array.from_array(X)):
+        with pytest.raises(InputError, match="whose columns have no names; give a dask DataFrame, or an iterable"):
+            fit_dask(MultiTaskRegressor(), given, client=client)
+    with pytest.raises(InputError, match="client=5 is not usable"):
+        fit_dask(MultiTaskRegressor(), PARTS, client=5)
+    for model in (MultiTaskClassifier(), MultiTaskRegressorCV()):
+        with pytest.raises(InputError, match="is not usable; expected MultiTaskRegressor or PooledRegressor"):
+            fit_dask(model, PARTS, client=client)
+
+
+def test_partitions_without_labels_count_nothing(client):
+    nothing = (X[:9], np.full(9, np.nan), CODES[:9])
+    same(fit_dask(MultiTaskRegressor(Pairwise(0.05)), [nothing, *PARTS, nothing], client=client), whole())
+    with pytest.raises(InputError, match="hold no rows with labels"):
+        fit_dask(MultiTaskRegressor(), [(X[:9], np.full((9, 2), np.nan))], client=client)
 
 
 def test_a_strength_is_chosen(client):

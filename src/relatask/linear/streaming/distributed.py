@@ -81,6 +81,11 @@ def fit_dask(
     ...     fit_dask(MultiTaskRegressor(), parts, client=client).coef_.shape
     (2, 2)
     """
+    from relatask.linear.estimators import MultiTaskRegressor
+    from relatask.linear.pooled_regressor import PooledRegressor
+
+    if not isinstance(model, MultiTaskRegressor | PooledRegressor):
+        raise InputError(f"model={model!r:.60} is not usable; expected MultiTaskRegressor or PooledRegressor.")
     held = collector(model)
     parts = _parts(partitions, y, tasks, sample_weight)
     if not parts:
@@ -103,7 +108,7 @@ def fit_dask(
         raise InputError("the partitions hold no rows with labels; expected at least one.")
     tell_empty(total.tasks, np.sum([part.count for part in total.folds], axis=0))
     learned = learned_from_sums(model, total.tasks, total.layout, total.folds, total.names)
-    return model._stored(learned)  # type: ignore[attr-defined]
+    return model._stored(learned)
 
 
 def _parts(partitions: Any, y: Any, tasks: Any, sample_weight: Any) -> Sequence[Any]:
@@ -116,6 +121,11 @@ def _parts(partitions: Any, y: Any, tasks: Any, sample_weight: Any) -> Sequence[
                 f"partitions={partitions!r:.60} is not usable; give an iterable of partitions, or a dask DataFrame."
             )
         return list(partitions)
+    if not hasattr(partitions, "columns"):
+        raise InputError(
+            f"partitions is a {type(partitions).__name__}, whose columns have no names; give a dask DataFrame, or an "
+            "iterable of (X, y, tasks), delayed or not."
+        )
     if y is None:
         raise InputError("y=None: which column of the dask DataFrame holds the labels? Give y='its name'.")
     names = list(partitions.columns)
@@ -153,6 +163,8 @@ def _client(client: Any, patience: float) -> tuple[Any, bool]:
             raise InputError("there is no Dask client; give client= a distributed.Client or an address.") from error
     if isinstance(client, Client):
         return client, False
+    if not isinstance(client, str):
+        raise InputError(f"client={client!r:.60} is not usable; give a distributed.Client or a scheduler's address.")
     try:
         return Client(client, timeout=min(10.0, patience), set_as_default=False), True
     except (OSError, TimeoutError, ValueError) as error:
