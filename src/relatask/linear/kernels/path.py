@@ -91,12 +91,12 @@ class Energies:
         return float((self.squares / (self.values + strength)).sum()) + self.outside / strength
 
 
-def grid(trace: float, weight: float) -> Array:
-    """25 strengths, four decades to both sides of the scaled kernel's trace over the labels' weight.
+def grid(trace: float, weight: Array) -> Array:
+    """25 strengths, four decades to both sides of the scaled kernel's trace over the number of labels.
 
-    A row given twice and a row of weight 2 have the same grid.
+    That number is the labels' weight in units of its median, whatever the unit it came in; a label of weight 2 is two.
     """
-    scale = trace / weight
+    scale = trace / float((weight / np.median(weight)).sum())
     return np.geomspace(scale / SPAN, scale * SPAN, POINTS) if scale > 0 else np.geomspace(1 / SPAN, SPAN, POINTS)
 
 

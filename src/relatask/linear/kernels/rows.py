@@ -151,9 +151,10 @@ def units(X: Array, rows: Rows, free: bool) -> tuple[Array, Array]:
 def _warn(rows: Rows) -> None:
     """RT005, and labels whose squares overflow."""
     with np.errstate(over="ignore", invalid="ignore"):
-        total = np.bincount(rows.task, rows.weight)
-        mean = np.bincount(rows.task, rows.weight * rows.y) / total
-        squares = np.bincount(rows.task, rows.weight * np.square(rows.y - mean[rows.task]))
+        weight = rows.weight / rows.weight.mean()
+        total = np.bincount(rows.task, weight)
+        mean = np.bincount(rows.task, weight * rows.y) / total
+        squares = np.bincount(rows.task, weight * np.square(rows.y - mean[rows.task]))
     if not np.isfinite(squares).all():
         raise InputError("y holds numbers whose squares overflow (beyond about 1e150); give it other units.")
     warn_about_labels(rows.tasks, rows.count, np.asarray(squares), np.asarray(mean))

@@ -82,7 +82,7 @@ def solve(system: System, strength: float | None, criterion: str) -> Answer:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             answer = _solved(system, strength, criterion)
-            lost = not np.isfinite(answer.dual @ answer.dual)
+            lost = not np.isfinite([*answer.dual, answer.strength * float(answer.dual @ answer.image)]).all()
     except np.linalg.LinAlgError:
         lost = True
     if lost:
@@ -132,7 +132,7 @@ def _shared_strength(
     """The strength that is given, or the best by what is known of the kernel of rows."""
     if strength is not None:
         return strength, None
-    strengths = grid(shared.trace(), float(system.rows.weight.sum()))
+    strengths = grid(shared.trace(), system.rows.weight)
     if criterion == "loo":
         path = chosen(strengths, *shared.left_out(strengths), criterion)
     else:
@@ -186,7 +186,7 @@ def approximate_path(system: System, criterion: str) -> KernelPath:
 def _label_path(spectrum: LabelSpectrum, system: System, criterion: str) -> KernelPath:
     entries = system.entries()
     energies = spectrum.energies(len(system.between) if system.free else 0, entries.offset())
-    strengths = grid(float(spectrum.values.sum()), float(entries.weight.sum()))
+    strengths = grid(float(spectrum.values.sum()), entries.weight)
     if criterion != "loo":
         return chosen(strengths, by_sums(criterion, energies, strengths), 0, criterion)
     left, fixed = spectrum.left_out(strengths)
