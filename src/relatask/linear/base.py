@@ -234,7 +234,8 @@ class LinearMultiTask(RegressorMixin, MultiTaskEstimator):
         ------
         InputError
             For more rows than a task has, rows whose going leaves no sum of squares, with ``track_rows=True`` any row
-            that was never added, by its number; for all rows there are. The estimator is then as it was before.
+            that was never added, by its number; for all rows there are, with ``scale_targets=True`` for all of a
+            task's. The estimator is then as it was before.
 
         Warns
         -----

@@ -236,6 +236,8 @@ def errors(past: Past, stats: Statistics, k: int) -> Errors:
 def task_form(stats: Statistics, k: int) -> Array:
     """(d, d) Gram of one task."""
     for bucket in stats.forms.buckets:
+        if k < len(bucket.tasks) and bucket.tasks[k] == k:  # no search where tasks stand in their order
+            return _form(bucket, k)
         slot = np.flatnonzero(bucket.tasks == k)
         if len(slot):
             return _form(bucket, int(slot[0]))

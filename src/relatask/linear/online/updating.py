@@ -51,6 +51,12 @@ def without_rows(model: Any, X: Any, y: Any, tasks: Any, sample_weight: Any) -> 
     rest = without(model._statistics, batch.stats, model.tasks_)
     if not rest.count.any():
         raise InputError("these are all the rows there are; a model needs some: fit a new one.")
+    empty = model.tasks_[rest.count == 0].tolist()
+    if empty and getattr(model, "scale_targets", False):
+        raise InputError(
+            f"no rows would be left of task{'s' if len(empty) > 1 else ''} {listed(empty)}, and scale_targets=True "
+            "gives every task a unit of its own, from its labels: use remove_task, or scale_targets=False."
+        )
     lost = lost_digits(rest, batch.stats)
     found = solved(model, rest, model.tasks_, seen)
     if lost.max() > DIGITS:
