@@ -144,3 +144,10 @@ def test_a_narrow_kernel_on_a_long_axis_keeps_its_digits(reach: float) -> None:
     found = gaussian(X, X, 1.0)
     np.testing.assert_allclose(found, np.exp(-np.square(X - X.T)), atol=1e-10)
     MultiTaskKernelRidge(kernel=RBF(0.5), standardize=False, strength=1e-3).fit(X, np.sin(X[:, 0]))
+
+
+def test_a_series_is_no_task_kernel() -> None:
+    pandas = pytest.importorskip("pandas")
+    X, y, tasks = rows()
+    with pytest.raises(InputError, match=r"task_kernel has shape \(3,\); expected a square"):
+        MultiTaskKernelRidge(pandas.Series([1.0, 1.0, 1.0])).fit(X, y, tasks)

@@ -60,7 +60,7 @@ def read_task_kernel(given: Any, tasks: NDArray) -> TaskMatrix | None:
         return alone((1 - rho) * np.eye(t) + rho)
     if isinstance(given, Relation):
         return alone(_of_relation(given, tasks))
-    if hasattr(given, "loc") and hasattr(given, "index"):
+    if hasattr(given, "loc") and hasattr(given, "columns"):
         return _of_frame(given, tasks)
     if given is None or not (isinstance(given, list | tuple | np.ndarray) or hasattr(given, "__array__")):
         raise InputError(f"task_kernel={given!r:.60} is not usable; expected {_expected()}.")
