@@ -297,8 +297,6 @@ def test_a_task_in_its_own_unit_is_not_forgotten_whole() -> None:
     X, y, tasks = rows()
     model = MultiTaskRegressor(scale_targets=True).fit(X, y, tasks)
     own = tasks == "b"
-    with pytest.raises(
-        InputError, match=r"no rows would be left of task 'b', and .* use remove_task"
-    ):
+    with pytest.raises(InputError, match=r"no rows would be left of task 'b', and .* use remove_task"):
         model.forget(X[own], y[own], tasks[own])
     check_equal(model.remove_task("b"), MultiTaskRegressor(scale_targets=True).fit(X[~own], y[~own], tasks[~own]))
