@@ -163,6 +163,23 @@ def test_refits_are_fits_of_the_folds_without_the_task(layout: str, intercept: s
     np.testing.assert_allclose(model.leave_one_out_, errors[:, data.t], rtol=1e-7)
 
 
+@pytest.mark.parametrize("intercept", ["free", "none"])
+def test_refits_know_which_features_a_task_lacks(intercept: str) -> None:
+    data = case("groups", n=15)
+    X, y, tasks = data.X + 4.0, data.y, data.tasks
+    X[tasks == 0, 1] = np.nan
+    model = MultiTaskRegressor(
+        RELATIONS["chain"], weighting="sum", intercept=intercept, standardize=False, missing_features="block"
+    ).fit(X, y, tasks)
+    model.leave_task_out(X, y, tasks, method="refit")
+    found = model.leave_one_out_
+    squares = np.empty(len(y))
+    for held in within_task_folds(Design(np.nan_to_num(X), y, tasks, np.arange(data.t), None), 5, 0):
+        squares[held] = np.square(y[held] - model.fit(X[~held], y[~held], tasks[~held]).predict(X[held], tasks[held]))
+    expected = np.bincount(tasks, squares) / np.bincount(tasks)
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
 def test_relations_without_a_closed_form_go_by_refits() -> None:
     data = case("groups", n=12)
     model = MultiTaskRegressor(Clustered(2, 0.1, 0.1)).fit(**data.arguments)

@@ -69,7 +69,12 @@ def squared_fit(model: Model, relation: Relation, whole: Design) -> Predict:
         own = replace(design.statistics(), center=every.center, spread=every.spread)
         stats, center, scale, problem = settled.prepare(own)
         found, _ = solve(problem, relation, solver=model.solver, tol=model.tol, max_iter=model.max_iter)
-        return settled.coefficients(stats, center, scale, found.W)
+        coef, intercept = settled.coefficients(stats, center, scale, found.W)
+        if whole.absent is None:
+            return coef, intercept
+        # A feature that a task lacks stands at its fill in all of the task's rows.
+        lacking = np.where(whole.absent, coef, 0.0)
+        return coef - lacking, intercept + lacking @ settled.fill(stats, center, scale)
 
     return fit
 
