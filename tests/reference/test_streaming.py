@@ -136,6 +136,17 @@ def test_text_of_numpy_and_of_python_is_one_kind_of_label():
     same(model, MultiTaskRegressor().fit(X, y, labels))
 
 
+@pytest.mark.parametrize("first", [40, 200])
+def test_sparse_batches_after_dense_ones(first):
+    X, y, codes = rows(400, 5, 4)
+    batches = [(X[:first], y[:first], codes[:first])]
+    batches += [
+        (sparse.coo_array(part), *rest) for part, *rest in cut(400 - first, X[first:], y[first:], codes[first:], size=9)
+    ]
+    for order in (batches, batches[::-1], [*batches[1:20], batches[0], *batches[20:]]):
+        same(MultiTaskRegressor(Pairwise(0.05)).fit_batches(order), MultiTaskRegressor(Pairwise(0.05)).fit(X, y, codes))
+
+
 def test_frames_and_arrow_tables():
     X, y, codes = rows()
     frame = pd.DataFrame(X, columns=list("abcd")).assign(school=codes)
@@ -295,6 +306,13 @@ def test_what_needs_rows():
     with pytest.raises(InputError, match=r"batch 1: .* NaN .* The columns are 'b'"):
         MultiTaskRegressor().fit_batches([(pa.table({"a": [1.0, 2.0], "b": [1.0, None]}), [1.0, 2.0])])
     first = pa.table({"a": [1.0, 2.0], "b": [1.0, 3.0]})
+    with pytest.raises(InputError, match=r"batch 1: a Table of the columns 'a', 'b': .* one column each"):
+        MultiTaskRegressor().fit_batches([(first, first)])
+    double = pa.Table.from_arrays([[1.0], [2.0]], names=["a", "a"])
+    with pytest.raises(InputError, match="X has several columns named 'a'"):
+        MultiTaskRegressor().fit_batches([(double, [1.0])])
+    with pytest.raises(InputError, match=r"X is a pyarrow Table, which only fit_batches takes; use X.to_pandas\(\)"):
+        MultiTaskRegressor().fit_batches([(first, [1.0, 2.0])]).predict(first)
     with pytest.raises(InputError, match=r"batch 2: X has the columns 'b', 'a', those before had 'a', 'b'"):
         MultiTaskRegressor().fit_batches([(first, [1.0, 2.0]), (first.select(["b", "a"]), [1.0, 2.0])])
     with pytest.raises(InputError, match="no Arrow table"):

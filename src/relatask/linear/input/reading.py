@@ -49,6 +49,8 @@ def features(owner: Any, X: Any, *, reset: bool, missing: bool = False, sparse_t
         For NaN, infinity, sparse X where it may not be, columns that are not numbers, of one name, other ones than
         in fit.
     """
+    if type(X).__module__.partition(".")[0] == "pyarrow":
+        raise InputError(f"X is a pyarrow {type(X).__name__}, which only fit_batches takes; use X.to_pandas().")
     if hasattr(X, "columns"):
         check_names(X.columns, "X")
     if sparse.issparse(X) and not sparse_too:

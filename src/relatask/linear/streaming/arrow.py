@@ -45,6 +45,9 @@ def array(values: Any, kind: Any = None) -> Any:
         return values
     import pyarrow as pa
 
+    if not hasattr(values, "type"):
+        told = "labels, tasks and weights are arrays, one column each; give a pandas or polars frame of several"
+        raise InputError(f"a {type(values).__name__} of the columns {listed(list(values.schema.names))}: {told}.")
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if kind is not None and not pa.types.is_floating(values.type):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from relatask.linear.input import reading
-from relatask.linear.input.design import Design
+from relatask.linear.input.design import Design, check_names
 from relatask.linear.input.labels import listed
 from relatask.linear.streaming import arrow
 from relatask.linear.streaming.dealing import Dealer
@@ -143,6 +143,7 @@ class Collector:
         """Features as fit reads them, and the tasks, which may be one of the columns."""
         task_column = self.model.task_column
         if arrow.is_arrow(X):
+            check_names(X.schema.names, "X")
             if task_column is not None and tasks is None:
                 if task_column not in X.schema.names:
                     raise InputError(f"task_column={task_column!r} is not among the columns {listed(X.schema.names)}.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from relatask.compiled import compiled
 from relatask.linear.sums.forms import Array, Bucket, Forms
@@ -24,14 +27,12 @@ class Growing:
         self.weight, self.mean_y, self.yy = np.zeros(0), np.zeros(0), np.zeros(0)
         self.mean_x, self.cross, self.grams = np.zeros((0, d)), np.zeros((0, d)), np.zeros((0, d, d))
 
-    def add(
-        self, X: NDArray, y: Array, codes: NDArray[np.intp], places: NDArray[np.intp], weights: Array | None
-    ) -> None:
-        """Add rows; `places` (k,) are those of the tasks that `codes` (n,) number."""
+    def add(self, X: Any, y: Array, codes: NDArray[np.intp], places: NDArray[np.intp], weights: Array | None) -> None:
+        """Add rows, dense or sparse; `places` (k,) are those of the tasks that `codes` (n,) number."""
         if not len(y):
             return
         self._hold(int(places.max()) + 1)
-        if len(y) >= CROWDED * len(places):
+        if sparse.issparse(X) or len(y) >= CROWDED * len(places):
             self.merge(grouped(X, y, codes, len(places), weights), places)
             return
         of_rows = places[codes]
