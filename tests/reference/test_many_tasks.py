@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.streamed import same, small
 
-from relatask.linear import MultiTaskRegressor
-from relatask.linear.streaming import blocks, search, sums
+from relatask.linear import MultiTaskRegressor, many_tasks
+from relatask.linear.prior import search, sums
 from relatask.linear.sums import batched
 from relatask.linear.sums.passes import grouped
 from relatask.relations import Chain, HierarchicalPrior, Manifold, Pairwise, Ridge
@@ -52,8 +52,8 @@ def test_compiled_inverses_and_roots(d):
 
 
 def as_many(monkeypatch):
-    monkeypatch.setattr(blocks, "TASKS", 1)
-    monkeypatch.setattr(blocks, "BLOCK", 64)
+    monkeypatch.setattr(many_tasks, "TASKS", 1)
+    monkeypatch.setattr(many_tasks, "BLOCK", 64)
     monkeypatch.setattr(sums, "BLOCK", 64)
     monkeypatch.setattr(search, "FEW", 60)
     monkeypatch.setattr(search, "SOME", 120)
@@ -71,7 +71,9 @@ def test_blocks_of_tasks_solve_the_same_problem(relation, intercept, weighting, 
         whole = MultiTaskRegressor(relation, **options).fit(X, y, codes)
     as_many(monkeypatch)
     asked = []
-    monkeypatch.setattr(blocks._Pulled, "gain", lambda self, plain=blocks._Pulled.gain: asked.append(1) or plain(self))
+    monkeypatch.setattr(
+        many_tasks._Pulled, "gain", lambda self, plain=many_tasks._Pulled.gain: asked.append(1) or plain(self)
+    )
     with warnings.catch_warnings(record=True) as told_too:
         warnings.simplefilter("always")
         model = MultiTaskRegressor(relation, **options).fit(X, y, codes)
@@ -85,7 +87,7 @@ def test_blocks_of_tasks_solve_the_same_problem(relation, intercept, weighting, 
 def test_what_is_not_for_blocks_goes_the_other_road(monkeypatch):
     X, y, codes = small(300, 5, 3_000)
     as_many(monkeypatch)
-    monkeypatch.setattr(blocks._Pulled, "solve", lambda *_: pytest.fail("solved in blocks"))
+    monkeypatch.setattr(many_tasks._Pulled, "solve", lambda *_: pytest.fail("solved in blocks"))
     near = Manifold(X[:50], 0.1)
     for relation in (Chain(1.0), Pairwise(1e-14), near + Ridge(1.0)):
         MultiTaskRegressor(relation).fit(X, y, codes)

@@ -10,12 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 
 from relatask.linear.features import priced, restored
 from relatask.linear.input.labels import listed
+from relatask.linear.many_tasks import solve_in_blocks, without_forms
 from relatask.linear.open_columns import open_columns
 from relatask.linear.path import Model
 from relatask.linear.problem import Solution
 from relatask.linear.solvers import solve
 from relatask.linear.solvers.auto import Start
-from relatask.linear.streaming.blocks import solve_in_blocks, without_forms
 from relatask.linear.sums.forms import ROUNDING, Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import RelataskWarning, tell

@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from relatask.linear.base import LinearMultiTask
-from relatask.linear.choosing.batches import learned_with_choice
 from relatask.linear.choosing.grid import open_names
 from relatask.linear.choosing.roads import AUTOMATIC, facts, regression
 from relatask.linear.choosing.settings import Settings
 from relatask.linear.estimators import MultiTaskRegressor
 from relatask.linear.losses import AnyLoss
 from relatask.linear.multitask import chosen_relation
+from relatask.linear.streaming.choosing import learned_with_choice
 from relatask.linear.sums.forms import Array
 from relatask.relations import Relation, strengths, with_parameters
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from relatask.linear.losses.squared import Intercept
+from relatask.linear.prior.many import fitted_in_blocks
 from relatask.linear.prior.posterior import Uncertainty, kept
 from relatask.linear.prior.reml import Optimum, criterion, maximise
 from relatask.linear.prior.setting import Moments, divisor, moments_of, setting
-from relatask.linear.streaming.prior import fitted_in_blocks
-from relatask.linear.streaming.sums import Sums
+from relatask.linear.prior.sums import Sums
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.relations.hierarchical_prior import HierarchicalPrior

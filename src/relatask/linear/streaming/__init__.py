@@ -1,4 +1,4 @@
-"""More rows than memory, more machines than one, a million tasks: what is learned from sums, some of them at a time."""
+"""More rows than memory, more machines than one: sums of batches, and what is learned from them."""
 
 from __future__ import annotations
 

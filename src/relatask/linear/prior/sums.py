@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from relatask.linear.many_tasks import BLOCK
 from relatask.linear.prior.marginal import NO_NOISE, Point
-from relatask.linear.streaming.blocks import BLOCK
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.informed import information, unpacked
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from relatask.linear.prior.reml import MEMORY, Optimum, Shape, criterion, maximise
-from relatask.linear.streaming.sums import Sums
+from relatask.linear.prior.sums import Sums
 from relatask.linear.sums.forms import Array
 
 FEW = 2_000

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relatask.linear.losses.squared import Intercept
+from relatask.linear.many_tasks import blocks, in_blocks, part, without_forms
 from relatask.linear.prior.reml import Optimum
+from relatask.linear.prior.search import searched
 from relatask.linear.prior.setting import Moments, Prepared, coordinates, prepared, varying
-from relatask.linear.streaming.blocks import blocks, in_blocks, part, without_forms
-from relatask.linear.streaming.search import searched
-from relatask.linear.streaming.sums import Sums, TooStrongError
+from relatask.linear.prior.sums import Sums, TooStrongError
 from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.relations.hierarchical_prior import HierarchicalPrior
