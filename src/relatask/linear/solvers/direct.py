@@ -8,10 +8,14 @@ from relatask.linear.problem import Problem
 from relatask.linear.solvers.conjugate import conjugate_gradients
 from relatask.linear.solvers.family import Family
 from relatask.linear.solvers.structured import Factor, factorise
-from relatask.linear.sums.forms import Array
+from relatask.linear.sums.forms import ROUNDING, Array
+from relatask.relations.precision import Precision
 
 AIM = 1e-4
 """Conjugate gradients go this much further than asked: the objective's error is the square of the gradient's."""
+
+WRITTEN = 1_000
+"""Up to this many unknowns the whole matrix is written where conjugate gradients did not end."""
 
 
 def direct(
@@ -51,7 +55,15 @@ def direct(
     factor = factorise(problem.forms, family) if factor is None else factor
     if factor is None:
         W, n_iter = conjugate_gradients(problem, family, target=AIM * tol, max_iter=max_iter, start=start)
-        return W, _residual(problem, family, W, B, size), n_iter
+        residual = _residual(problem, family, W, B, size)
+        # A relation that is far stronger than the data stops them early: what is small is then written out.
+        if (residual > tol).any() and B.shape[0] * B.shape[2] <= WRITTEN:
+            written = W.copy()
+            for s in np.flatnonzero(residual > tol).tolist():
+                written[:, s] = _written(problem, family.member(s))
+            better = _residual(problem, family, written, B, size)
+            W, residual = np.where((better < residual)[:, None], written, W), np.minimum(better, residual)
+        return W, residual, n_iter
     if problem.coupling is not None:
         factor = _coupled(factor, problem.coupling, len(family))
     W = factor(B)
@@ -80,6 +92,23 @@ def _coupled(factor: Factor, u: Array, strengths: int) -> Factor:
         return W + np.where(free, kept, along / np.where(free, 1.0, slack))[:, None] * solved
 
     return solve
+
+
+def _written(problem: Problem, precision: Precision) -> Array:
+    """The solution (t, d) of least norm, by the eigenvectors of the whole matrix."""
+    t, d = problem.shape
+    matrix = np.kron(precision.dense(), np.eye(d))
+    for k, form in enumerate(problem.forms.dense()):
+        matrix[k * d : (k + 1) * d, k * d : (k + 1) * d] += form
+    if problem.coupling is not None:
+        matrix -= np.multiply.outer(problem.coupling.ravel(), problem.coupling.ravel())
+    values, vectors = np.linalg.eigh(matrix)
+    seen = values > ROUNDING * len(values) * values[-1]
+    basis = vectors[:, seen]
+    W = basis @ ((basis.T @ problem.cross.ravel()) / values[seen])
+    # Once more on what rounding left.
+    W += basis @ ((basis.T @ (problem.cross.ravel() - matrix @ W)) / values[seen])
+    return np.asarray(W.reshape(t, d))
 
 
 def _residual(problem: Problem, family: Family, W: Array, B: Array, size: float) -> Array:
