@@ -231,7 +231,7 @@ def test_warnings_point_at_the_caller() -> None:
         MultiTaskRegressor(Pairwise(0.1)).fit(constant, Y, TASKS)
     assert seen[0].filename == __file__
     with pytest.warns(RelataskWarning, match="RT015") as seen:
-        MultiTaskRegressor(Ridge(0.1) + Graph(np.ones((3, 3)), 5.0), max_iter=1, tol=1e-12).fit(X, Y, TASKS)
+        MultiTaskRegressor(TraceNorm(0.1), max_iter=1, tol=1e-12).fit(X, Y, TASKS)
     assert seen[0].filename == __file__
 
 
