@@ -12,7 +12,7 @@ from scipy import sparse
 
 from relatask.linear import MultiTaskRegressor, PooledRegressor
 from relatask.notices import InputError, RelataskWarning
-from relatask.relations import Chain, Graph, Pairwise, Ridge, TaskKernel, TaskPrecision, TraceForm
+from relatask.relations import Chain, Graph, Pairwise, Ridge, TaskKernel, TaskPrecision, TraceForm, TraceNorm
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 3))
