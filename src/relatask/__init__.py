@@ -27,7 +27,7 @@ _HOMES = {
     "compare": "relatask.study",
     "load": "relatask.data",
 }
-_ROOMS = ("relations", "balance", "linear", "measure", "study", "data", "report")
+_ROOMS = ("relations", "balance", "kinds", "nets", "train", "linear", "measure", "study", "data", "report")
 
 __all__ = [*_HOMES, *_ROOMS, "__version__"]
 

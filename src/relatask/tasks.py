@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from relatask.notices import InputError
 
-Kind = Literal["regression", "binary", "multiclass", "multilabel", "count"]
+Kind = Literal[
+    "regression",
+    "binary",
+    "multiclass",
+    "multilabel",
+    "ordinal",
+    "count",
+    "tagging",
+    "detection",
+    "segmentation",
+    "similarity",
+]
 Better = Literal["higher", "lower"]
 
 KINDS: dict[str, str] = {
@@ -16,7 +27,12 @@ KINDS: dict[str, str] = {
     "binary": "one of two classes per row",
     "multiclass": "one of several classes per row",
     "multilabel": "any subset of several classes per row",
+    "ordinal": "one of several classes in order per row",
     "count": "a nonnegative integer per row",
+    "tagging": "a tag per token of a sequence",
+    "detection": "boxes and their classes per picture",
+    "segmentation": "a class per pixel",
+    "similarity": "how alike the two halves of a pair are",
 }
 
 
@@ -66,25 +82,51 @@ class Task:
         Names of metrics; empty means the kind's defaults.
     weight : float
         Multiplies the task's loss, after the weighting of the model.
+    classes : int, optional
+        How many classes or tags there are; kinds that have none ignore it.
+    loss : callable, optional
+        ``loss(output, target) -> (n,)``, one number a row, not reduced; None for the kind's own. It never sees a row
+        without a label.
+    where : (task, value), optional
+        The label counts only in rows in which the label of another task is this value.
+    class_weight : tuple of float, optional
+        A weight for every class.
+    label_smoothing : float
+        In [0, 1): the share of a class's weight that is spread over all classes.
+    null_loss : float, optional
+        The loss of the best constant answer on the training labels, by which losses are divided so that tasks of
+        different scale start alike; `relatask.train.fit` fills it in. None divides by nothing.
 
     Raises
     ------
     InputError
-        For an unknown kind or a weight that is negative.
+        For an unknown kind, or numbers out of range.
 
     Examples
     --------
     >>> Task("price").kind
     'regression'
+    >>> Task("spend", where=("conversion", 1)).where
+    ('conversion', 1)
     """
 
     name: Hashable
     kind: str = "regression"
     metrics: tuple[str, ...] = ()
     weight: float = 1.0
+    classes: int | None = None
+    loss: Callable[[Any, Any], Any] | None = None
+    where: tuple[Hashable, Any] | None = None
+    class_weight: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    null_loss: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"task {self.name!r}: kind {self.kind!r} is unknown; expected one of {', '.join(KINDS)}.")
         if not self.weight >= 0:
             raise InputError(f"task {self.name!r}: weight {self.weight!r} must be a number >= 0.")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"task {self.name!r}: label_smoothing {self.label_smoothing!r} must lie in [0, 1).")
+        if self.where is not None and (not isinstance(self.where, tuple) or len(self.where) != 2):
+            raise InputError(f"task {self.name!r}: where={self.where!r} must be (other task, value).")
