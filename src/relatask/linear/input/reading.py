@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +11,14 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import validate_data
 
+from relatask.given.frames import in_order, split_task_column, squares
 from relatask.linear.input.blocks import with_blocks
 from relatask.linear.input.design import Design, as_float, check_names, column_design, grouped_design, with_nan
 from relatask.linear.input.labels import listed
-from relatask.linear.sums.forms import Array
 from relatask.linear.sums.statistics import Statistics
 from relatask.notices import InputError, tell
+
+__all__ = ["Probe", "canonical", "check_sums", "design", "features", "in_order", "split_task_column", "squares"]
 
 TINY = 1e-140
 """Numbers below this have squares that are lost."""
@@ -89,30 +90,11 @@ def canonical(X: Any) -> Any:
 
 def check_sums(stats: Statistics) -> None:
     """Raise InputError where squares of the numbers overflow, or vanish."""
-    for name, squares, means in (("X", stats.spread, stats.mean_x), ("y", stats.yy, stats.mean_y)):
-        if not np.isfinite(squares).all():
+    for name, spread, means in (("X", stats.spread, stats.mean_x), ("y", stats.yy, stats.mean_y)):
+        if not np.isfinite(spread).all():
             raise InputError(f"{name} holds numbers whose squares overflow (beyond about 1e150); give it other units.")
-        if not squares.any() and 0 < np.abs(means).max() < TINY:
+        if not spread.any() and 0 < np.abs(means).max() < TINY:
             raise InputError(f"{name} holds numbers whose squares vanish (below about 1e-150); give it other units.")
-
-
-def split_task_column(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, Any]:
-    """Take the task column off a frame; tasks that are given too stand above it.
-
-    Raises
-    ------
-    InputError
-        If tasks are not given and X has no such column.
-    """
-    columns = list(X.columns) if hasattr(X, "columns") else None
-    if name is None or (tasks is not None and (columns is None or name not in columns)):
-        return X, tasks
-    if columns is None:
-        raise InputError(f"task_column={name!r} needs a pandas or polars frame, given {type(X).__name__}.")
-    if name not in columns:
-        raise InputError(f"task_column={name!r} is not among the columns {listed(columns)}.")
-    check_names(columns, "X")
-    return X[[c for c in columns if c != name]], X[name] if tasks is None else tasks
 
 
 def design(
@@ -147,34 +129,6 @@ def _design(X: Any, y: Any, tasks: Any, sample_weight: Any, some: bool) -> tuple
         told = "A column-vector y was passed when a 1d array was expected; it is read as (n,)."
         tell(DataConversionWarning(told))
     return "one" if tasks is None else "groups", grouped_design(X, y, tasks, sample_weight, some=some)
-
-
-def in_order(y: Any, tasks: NDArray) -> Any:
-    """Give a frame of labels with its columns in the order of the tasks.
-
-    Raises
-    ------
-    InputError
-        If its columns are not the tasks.
-    """
-    if not hasattr(y, "columns"):
-        return y
-    names = list(y.columns)
-    if set(names) != set(tasks.tolist()) or len(names) != len(tasks):
-        raise InputError(f"y has the columns {listed(names)}; expected the tasks {listed(tasks.tolist())}.")
-    return y[tasks.tolist()]
-
-
-def squares(y: Array, predicted: Array, codes: NDArray[np.intp], weights: Array) -> tuple[float, float]:
-    """Sums of squared errors, and of squares about each task's mean, over observed labels."""
-    seen = ~np.isnan(y)
-    y, predicted, codes, s = y[seen], predicted[seen], codes[seen], weights[seen]
-    total = np.bincount(codes, s)
-    mean = np.divide(np.bincount(codes, s * y), total, out=np.zeros(len(total)), where=total > 0)
-    spread = np.bincount(codes, s * np.square(y - mean[codes]))
-    # A constant task's spread is the rounding of its mean.
-    spread[spread <= total * np.square(1e-15 * 64 * mean)] = 0.0
-    return float(s @ np.square(y - predicted)), float(spread.sum())
 
 
 def _explained(X: Any, message: str) -> str:
