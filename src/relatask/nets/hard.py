@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 
@@ -46,3 +46,9 @@ class HardSharing(Model):
         """Encode once, and give every task's output."""
         self.representation = self.encoder(x)
         return self.heads(self.representation, self.asked(tasks))
+
+    @classmethod
+    def example(cls, tasks: Sequence[Hashable], features: int) -> Self:
+        """Give one with one hidden layer of 6."""
+        encoder = nn.Sequential(nn.Linear(features, 6), nn.Tanh())
+        return cls(encoder, {task: nn.Linear(6, 1) for task in tasks})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,11 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Any, tasks: Sequence[Hashable] | None = None) -> dict[Hashable, Any]:
         """Give the outputs of these tasks, all of them by default, from inputs with n rows."""
+
+    @classmethod
+    @abstractmethod
+    def example(cls, tasks: Sequence[Hashable], features: int) -> Self:
+        """Give a small model of these tasks, for inputs (n, features) and outputs (n, 1): for the laws and the docs."""
 
     def own(self, task: Hashable) -> Iterable[nn.Module | Parameter]:
         """What belongs to one task alone: its head, and more where the architecture has it."""
@@ -92,6 +97,10 @@ class Model(nn.Module, ABC):
         """Let the relation learn from the heads as they are (`Relation.given`): one half of an alternation."""
         if self.relation is not None:
             self.relation = self.relation.given(self.task_matrix().detach())
+        self.learn_more()
+
+    def learn_more(self) -> None:
+        """Let learn what else ties the tasks, at the same time: nothing, unless the architecture has it."""
 
     def add_penalty(self, name: str, value: Tensor) -> None:
         """Keep a term of this pass for `penalties`; only while training."""
