@@ -130,7 +130,7 @@ def test_the_metrics_of_numbers_are_what_they_were():
         ({"prediction": [1.5, 0.5]}, "predicted chances must lie between 0 and 1; 1 are not, such as 1.5"),
         ({"kinds": "count", "y": [-1.0, 2.0]}, "labels of kind count must be >= 0"),
         ({"kinds": "count", "prediction": [-1.0, 2.0]}, "mean counts must be >= 0"),
-        ({"kinds": "multiclass"}, "kind 'multiclass' has no metrics; expected one of regression, binary, count"),
+        ({"kinds": "ordinal"}, "kind 'ordinal' has no metrics; expected one of regression, binary, count, multiclass"),
         ({"kinds": ["binary"]}, "1 kinds for 2 tasks"),
         ({"metrics": ["rmse"]}, "'rmse' is not one of tasks of kind binary; expected some of log_loss"),
         ({"kinds": ["binary", "count"], "metrics": ["d2_within"]}, "not one of tasks of kind binary and count"),

@@ -13,7 +13,7 @@ from relatask.measure.catalogue import METRICS, RANKED, check_metrics, known_met
 from relatask.measure.differences import BOOTSTRAP, Differences, judged
 from relatask.measure.formulas import OVERALL, PER_TASK, of_tasks, over_all
 from relatask.measure.intervals import t_interval, without_rounding
-from relatask.measure.metrics import evaluate, flatten
+from relatask.measure.metrics import evaluate, flatten, has_several
 from relatask.measure.moments import (
     Kinds,
     Moments,
@@ -25,6 +25,7 @@ from relatask.measure.moments import (
     with_terms,
 )
 from relatask.measure.scores import ALL
+from relatask.measure.several import plain
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -104,8 +105,9 @@ def bootstrap_differences(
     """
     of_task = task_metric(metric)
     of_all = known_metric(overall) if overall is not None else overall_metric(metric)
-    truth, ours, code, row = flatten(y, prediction, codes, rows)
-    _, theirs, _, _ = flatten(y, baseline_prediction, codes, rows)
+    several = has_several(kinds)
+    truth, ours, code, row = flatten(y, prediction, codes, rows, chances=several)
+    _, theirs, _, _ = flatten(y, baseline_prediction, codes, rows, chances=several)
     names = _names(tasks, code)
     of = task_kinds(kinds, len(names))
     check_metrics([of_task, of_all], ["regression"] if of is None else of)
@@ -168,7 +170,7 @@ def bootstrap_scores(
     True
     """
     found = evaluate(y, prediction, codes, tasks, metrics, kinds=kinds)
-    truth, guess, code, row = flatten(y, prediction, codes, rows)
+    truth, guess, code, row = flatten(y, prediction, codes, rows, chances=has_several(kinds))
     names = _names(tasks, code)
     wanted = list(dict.fromkeys(score["metric"] for score in found))
     drawn: dict[str, list[Floats]] = {name: [] for name in wanted}
@@ -257,9 +259,10 @@ def _resampled(
     if kinds is not None:  # classes and counts have theirs as they are
         centre = np.where(np.array(kinds) == "regression", centre, 0.0)
     y = truth - centre[code]
-    errors = [guess - truth for guess in guesses]
+    told = [plain(truth, guess, code, kinds) for guess in guesses]
+    errors = [guess - truth for guess in told]
     terms = [label_terms(truth, guess, code, kinds) if kinds is not None else {} for guess in guesses]
-    ranks = [Ranks.of(truth, guess, code, kinds) if ranked and kinds is not None else None for guess in guesses]
+    ranks = [Ranks.of(truth, guess, code, kinds) if ranked and kinds is not None else None for guess in told]
     draws_at_once = max(1, _RANKED // len(y) if ranked and len(y) else _BLOCK // max(n_units, 1))
     for first in range(0, repeats, draws_at_once):
         draws = min(draws_at_once, repeats - first)

@@ -7,14 +7,18 @@ from collections.abc import Collection, Sequence
 from relatask.notices import InputError
 from relatask.tasks import Metric
 
-REGRESSION, BINARY, COUNT = "regression", "binary", "count"
-KINDS = (REGRESSION, BINARY, COUNT)
-"""Kinds of labels that have metrics: numbers, classes 0 and 1 (predicted: the chance of 1), counts (their means)."""
+REGRESSION, BINARY, COUNT, MULTICLASS = "regression", "binary", "count", "multiclass"
+KINDS = (REGRESSION, BINARY, COUNT, MULTICLASS)
+"""Kinds of labels that have metrics, and what is predicted of them.
+
+Numbers; classes 0 and 1 (the chance of 1); counts (their means); classes 0, 1, ... (the chance of each).
+"""
 
 _ALL = frozenset(KINDS)
 _NUMBERS = frozenset({REGRESSION})
 _QUANTITIES = frozenset({REGRESSION, COUNT})
-_CLASSES = frozenset({BINARY})
+_TWO = frozenset({BINARY})
+_CLASSES = frozenset({BINARY, MULTICLASS})
 _COUNTS = frozenset({COUNT})
 
 # name: direction, error, share, kinds, words
@@ -32,12 +36,12 @@ _TABLE: dict[str, tuple[Metric, frozenset[str], str]] = {
         ("log_loss", "e", _CLASSES, "log loss"),
         ("error_rate", "e%", _CLASSES, "share of labels predicted wrong"),
         ("brier", "e", _CLASSES, "Brier score"),
-        ("auc", "+", _CLASSES, "area under the ROC curve"),
-        ("auc_within", "+", _CLASSES, "area under the ROC curve, pairs within tasks"),
+        ("auc", "+", _TWO, "area under the ROC curve"),
+        ("auc_within", "+", _TWO, "area under the ROC curve, pairs within tasks"),
         ("log_loss_mean_of_tasks", "e", _CLASSES, "log loss, mean of the tasks"),
         ("error_rate_mean_of_tasks", "e%", _CLASSES, "share of labels predicted wrong, mean of the tasks"),
         ("brier_mean_of_tasks", "e", _CLASSES, "Brier score, mean of the tasks"),
-        ("auc_mean_of_tasks", "+", _CLASSES, "area under the ROC curve, mean of the tasks"),
+        ("auc_mean_of_tasks", "+", _TWO, "area under the ROC curve, mean of the tasks"),
         ("poisson_deviance", "e", _COUNTS, "mean Poisson deviance"),
         ("poisson_deviance_mean_of_tasks", "e", _COUNTS, "mean Poisson deviance, mean of the tasks"),
         ("d2", "+%", _ALL, "explained deviance"),
@@ -67,7 +71,7 @@ _PAIRS = {
     "d2": "d2_within",
     "deviance": "d2_within",
 }
-_JUDGED = {REGRESSION: "rmse", BINARY: "log_loss", COUNT: "poisson_deviance"}
+_JUDGED = {REGRESSION: "rmse", BINARY: "log_loss", COUNT: "poisson_deviance", MULTICLASS: "log_loss"}
 
 
 def metrics_of(kinds: Collection[str]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from relatask.measure.catalogue import (
     KINDS_OF,
     METRICS,
+    MULTICLASS,
     RANKED,
     REGRESSION,
     WORDS,
@@ -31,6 +32,8 @@ def flatten(
     prediction: npt.ArrayLike,
     codes: npt.ArrayLike | None = None,
     rows: npt.ArrayLike | None = None,
+    *,
+    chances: bool = False,
 ) -> tuple[Floats, Floats, Ints, Ints]:
     """Bring both kinds of targets to one flat form of the observed labels.
 
@@ -42,11 +45,13 @@ def flatten(
         The task of each row; None means that the columns of y are the tasks.
     rows : (n,) int array, optional
         The row of the data that each entry of y belongs to; positions if None.
+    chances : bool
+        Whether a task has several classes: predictions then have one more axis; see `relatask.measure.several.plain`.
 
     Returns
     -------
     y, prediction, codes, rows : (m,) arrays
-        The m observed labels, their predictions, tasks and rows.
+        The m observed labels, their predictions (with `chances` (m, C)), tasks and rows.
 
     Raises
     ------
@@ -54,8 +59,9 @@ def flatten(
         Where shapes differ, or a prediction of an observed label is NaN or infinite.
     """
     truth, guess = np.asarray(y, dtype=float), np.asarray(prediction, dtype=float)
-    if truth.shape != guess.shape:
-        raise InputError(f"labels have shape {truth.shape} and predictions {guess.shape}; expected the same.")
+    if guess.shape[: truth.ndim] != truth.shape or guess.ndim != truth.ndim + chances:
+        more = ", and one more axis: the chance of each class" if chances else ""
+        raise InputError(f"labels have shape {truth.shape} and predictions {guess.shape}; expected the same{more}.")
     if codes is None:
         columns = truth.reshape(len(truth), -1)
         code = np.broadcast_to(np.arange(columns.shape[1]), columns.shape).ravel()
@@ -69,12 +75,17 @@ def flatten(
         if given.shape != truth.shape[:1]:
             raise InputError(f"rows has shape {given.shape}; expected ({len(truth)},), one for each entry of y.")
         row = given[row]
-    truth, guess = truth.ravel(), guess.ravel()
+    truth, guess = truth.ravel(), guess.reshape(truth.size, -1) if chances else guess.ravel()
     seen = ~np.isnan(truth)
-    wrong = int((~np.isfinite(guess[seen])).sum())
+    wrong = int((~np.isfinite(guess[seen, 0] if chances else guess[seen])).sum())
     if wrong:
         raise InputError(f"{wrong} of {int(seen.sum())} predictions are NaN or infinite; expected finite numbers.")
     return truth[seen], guess[seen], code[seen].astype(np.int64), row[seen].astype(np.int64)
+
+
+def has_several(kinds: str | Sequence[str] | None) -> bool:
+    """Whether a task has several classes."""
+    return kinds is not None and MULTICLASS in ((kinds,) if isinstance(kinds, str) else kinds)
 
 
 def evaluate(
@@ -95,7 +106,7 @@ def evaluate(
 
     Explained deviance d2 is ``1 - D / D_0`` with D the deviance and D_0 that of predicting the task's own mean in these
     rows: r2 for numbers, for classes ``D = -2 sum_i log(chance of label i)``, for counts ``D = 2 sum_i (y_i log(y_i /
-    m_i) - y_i + m_i)``. The area under the curve is the share of pairs, a label 1 and a label 0, in which the 1 has the
+    m_i) - y_i + m_i)``; of several classes D_0 has each class's share. The area under the curve is the share of pairs, a label 1 and a label 0, in which the 1 has the
     higher chance (equal chances count half); `auc_within` takes the pairs of all tasks, both labels of one task. Where
     a task has labels of one class, both are NaN, and enter no mean over tasks. Chances closer to 0 or 1 than 2.2e-16,
     and mean counts below it, are taken to be there.
@@ -103,7 +114,9 @@ def evaluate(
     Parameters
     ----------
     y, prediction : (n,) with `codes`, or (n, t) arrays
-        Labels, NaN where missing, and predictions: of classes (0 and 1) the chance of 1, of counts their mean.
+        Labels, NaN where missing, and predictions: of classes (0 and 1) the chance of 1, of counts their mean. Where a
+        task has several classes, the prediction has one more axis: of such a task the chance of each, NaN behind its
+        last; of others the prediction in the first place.
     codes : (n,) int array, optional
         Each row's task as a position in `tasks`.
     tasks : sequence of t labels, optional
@@ -113,8 +126,8 @@ def evaluate(
     n_train : (t,) int array, optional
         Labels that each task had in training, kept beside the scores (`Scores.n_train`).
     kinds : str or sequence of t str, optional
-        ``"regression"``, ``"binary"`` or ``"count"``, for all tasks or for each; None means numbers. Over tasks of
-        several kinds there is one number, `d2_mean_of_tasks`.
+        ``"regression"``, ``"binary"``, ``"count"`` or ``"multiclass"``, for all tasks or for each; None means numbers.
+        Over tasks of several kinds there is one number, `d2_mean_of_tasks`.
 
     Returns
     -------
@@ -139,7 +152,7 @@ def evaluate(
     >>> [(row["task"], round(row["value"], 3), row["n"]) for row in rows]
     [('a', 0.707, 2), ('b', 0.0, 2), ('(all tasks)', 0.5, 4)]
     """
-    flat_y, flat_prediction, flat_codes, _ = flatten(y, prediction, codes)
+    flat_y, flat_prediction, flat_codes, _ = flatten(y, prediction, codes, chances=has_several(kinds))
     n_tasks = len(tasks) if tasks is not None else int(flat_codes.max(initial=-1)) + 1
     if flat_codes.size and (flat_codes.min() < 0 or flat_codes.max() >= n_tasks):
         raise InputError(f"task codes run from {flat_codes.min()} to {flat_codes.max()}; expected 0 to {n_tasks - 1}.")
@@ -186,6 +199,7 @@ __all__ = [
     "Moments",
     "evaluate",
     "flatten",
+    "has_several",
     "known_metric",
     "moments",
     "overall_metric",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.special import xlogy
 
 from relatask.measure.catalogue import BINARY, COUNT, KINDS
+from relatask.measure.several import check_chances, null_deviance, of_several, plain, several_terms
 from relatask.notices import InputError
 
 Floats = npt.NDArray[np.float64]
@@ -41,7 +42,8 @@ class Moments:
         Sum of the labels' deviances, and what it is where the task's own mean is predicted: for numbers `sse` and
         `sst`, for classes twice the log loss, for counts the Poisson deviance. None where all are numbers.
     wrong : (..., t) array, optional
-        Labels of class 1 with a chance of at most 1/2, and of class 0 with more; None where no task has classes.
+        Labels of class 1 with a chance of at most 1/2, and of class 0 with more; of several classes those of another
+        class than the likeliest. None where no task has classes.
     wins, pairs : (..., t) arrays, optional
         Pairs of a label 1 and a label 0, and how many of them are in the right order (half of those with equal chances
         counted); None where they were not asked for.
@@ -65,8 +67,10 @@ def moments(
 ) -> Moments:
     """Sums per task of flat, observed labels: y (m,), prediction (m,), codes (m,) in 0..n_tasks - 1.
 
-    With `ranked` the pairs are counted too, which takes a sort.
+    With tasks of several classes the prediction is (m, C); see `several`. With `ranked` the pairs are counted too,
+    which takes a sort.
     """
+    whole, prediction = prediction, plain(y, prediction, codes, kinds)
     n = np.bincount(codes, minlength=n_tasks)
     mean = _sums(codes, y, n_tasks) / np.maximum(n, 1)
     error, centred = prediction - y, y - mean[codes]
@@ -78,7 +82,7 @@ def moments(
     base = Moments(n=n, sse=sse, sae=_sums(codes, np.abs(error), n_tasks), sst=sst, mean=mean)
     if kinds is None:
         return base
-    sums = {name: _sums(codes, values, n_tasks) for name, values in label_terms(y, prediction, codes, kinds).items()}
+    sums = {name: _sums(codes, values, n_tasks) for name, values in label_terms(y, whole, codes, kinds).items()}
     counted = Ranks.of(y, prediction, codes, kinds).pairs(np.ones((len(y), 1))) if ranked else None
     pairs = (None, None) if counted is None else (counted[0][0], counted[1][0])
     return with_terms(base, kinds, sums, pairs)
@@ -93,6 +97,7 @@ def with_terms(
     spread = -2 * base.n * (xlogy(m, m) + xlogy(1 - m, 1 - m)) if binary.any() else 0.0
     counts = sums["entropy"] - 2 * base.n * xlogy(m, m) if count.any() else 0.0
     null = np.where(binary, spread, np.where(count, counts, base.sst))
+    null = np.where(of_several(kinds), null_deviance(base.n, sums), null)
     return Moments(
         **{name: getattr(base, name) for name in ("n", "sse", "sae", "sst", "mean")},
         kinds=kinds,
@@ -107,13 +112,16 @@ def with_terms(
 def label_terms(y: Floats, prediction: Floats, codes: Ints, kinds: Kinds) -> dict[str, Floats]:
     """What each label adds to the sums that are not squares: (m,) arrays by name."""
     kind = np.array([KINDS.index(name) for name in kinds])[codes]
+    whole, prediction = prediction, plain(y, prediction, codes, kinds)
     deviance = (prediction - y) ** 2
     found = {"deviance": deviance}
     binary, count = kind == KINDS.index(BINARY), kind == KINDS.index(COUNT)
+    if whole.ndim == 2:
+        several_terms(y, whole, of_several(kinds)[codes], LEAST, found)
     if BINARY in kinds:
         chance = np.clip(prediction[binary], LEAST, 1 - LEAST)
         deviance[binary] = -2 * np.where(y[binary] > 0, np.log(chance), np.log1p(-chance))
-        found["wrong"] = (binary & ((prediction > 0.5) != (y > 0))).astype(np.float64)
+        found["wrong"] = found.get("wrong", 0.0) + (binary & ((prediction > 0.5) != (y > 0))).astype(np.float64)
     if COUNT in kinds:
         of, mean = y[count], np.maximum(prediction[count], LEAST)
         deviance[count] = 2 * (xlogy(of, of / mean) - of + mean)
@@ -220,6 +228,9 @@ def check_labels(y: Floats, prediction: Floats, codes: Ints, kinds: Kinds | None
         return
     kind = np.array([KINDS.index(name) for name in kinds])[codes]
     binary, count = kind == KINDS.index(BINARY), kind == KINDS.index(COUNT)
+    if prediction.ndim == 2:
+        check_chances(y, prediction, of_several(kinds)[codes])
+        prediction = prediction[:, 0]
     for wrong, what, words in (
         (binary & (y != 0) & (y != 1), y, "labels of kind binary must be 0 or 1"),
         (count & (y < 0), y, "labels of kind count must be >= 0"),
