@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from relatask.nets.heads import Heads
+from relatask.nets.tie import Tie, TieByRelation, tie_of
 from relatask.notices import InputError
 from relatask.relations import Relation
 
@@ -25,14 +26,21 @@ class Model(nn.Module, ABC):
     ----------
     heads : mapping from task to Module
         A head for each task.
-    relation : Relation, optional
-        What ties the heads together: a penalty on `task_matrix`.
+    relation : Relation or Tie, optional
+        What ties the heads together: a penalty on `task_matrix`. Its strengths are numbers.
+
+    Raises
+    ------
+    InputError
+        For no head, for a relation that cannot act on heads, and for heads of unlike shapes that are to be tied.
     """
 
-    def __init__(self, heads: Mapping[Hashable, nn.Module] | Heads, relation: Relation | None = None) -> None:
+    def __init__(self, heads: Mapping[Hashable, nn.Module] | Heads, relation: Relation | Tie | None = None) -> None:
         super().__init__()
         self.heads = heads if isinstance(heads, Heads) else Heads(heads)
-        self.relation = None if relation is None else relation.bind(list(self.heads.names))
+        self.tie = None if relation is None else tie_of(relation, self.heads.names)
+        if self.tie is not None:
+            self.heads.matrix()  # refuses unlike shapes
         self._terms: list[dict[str, Tensor]] = []
         self._gates: dict[str, Tensor] = {}
         self.representation: Tensor | None = None
@@ -42,6 +50,11 @@ class Model(nn.Module, ABC):
     def tasks(self) -> tuple[Hashable, ...]:
         """The tasks' names, in order."""
         return self.heads.names
+
+    @property
+    def relation(self) -> Relation | Tie | None:
+        """What ties the heads together, with what it has learned so far."""
+        return self.tie.relation if isinstance(self.tie, TieByRelation) else self.tie
 
     @abstractmethod
     def forward(self, x: Any, tasks: Sequence[Hashable] | None = None) -> dict[Hashable, Any]:
@@ -65,10 +78,21 @@ class Model(nn.Module, ABC):
                 found.setdefault(id(parameter), parameter)
         return list(found.values())
 
+    def aside(self) -> Iterable[nn.Module]:
+        """What no task's loss reaches, only penalties: a discriminator, a relation that is trained."""
+        return () if self.tie is None else (self.tie,)
+
     def shared_parameters(self) -> list[Parameter]:
-        """Give the parameters that belong to no task alone."""
-        owned = {id(parameter) for task in self.tasks for parameter in self.task_parameters(task)}
-        return [parameter for parameter in self.parameters() if id(parameter) not in owned]
+        """Give the parameters that belong to no task alone, without those that only penalties reach (`aside`)."""
+        others = {id(parameter) for task in self.tasks for parameter in self.task_parameters(task)}
+        others.update(id(parameter) for module in self.aside() for parameter in module.parameters())
+        return [parameter for parameter in self.parameters() if id(parameter) not in others]
+
+    def join(self, joined: bool = True) -> None:
+        """Let heads (and gates) of one shape be one product also in training: where one scalar is descended."""
+        for module in self.modules():
+            if isinstance(module, Heads):
+                module.joined = joined
 
     def task_matrix(self) -> Tensor:
         """Give W (t, d): each head's weights side by side, without biases.
@@ -84,8 +108,8 @@ class Model(nn.Module, ABC):
         """Give what the architecture adds to the loss, and forget the passes it came from."""
         terms, self._terms = self._terms, []
         found = {name: torch.stack([term[name] for term in terms if name in term]).mean() for name in _names(terms)}
-        if self.relation is not None and not self.relation.vanishes:
-            found["relation"] = self.relation.value(self.task_matrix())
+        if self.tie is not None and not self.tie.vanishes:
+            found["relation"] = self.tie(self.task_matrix())
         return found
 
     def gates(self) -> dict[str, Tensor]:
@@ -95,8 +119,8 @@ class Model(nn.Module, ABC):
     @torch.no_grad()
     def learn_relation(self) -> None:
         """Let the relation learn from the heads as they are (`Relation.given`): one half of an alternation."""
-        if self.relation is not None:
-            self.relation = self.relation.given(self.task_matrix().detach())
+        if self.tie is not None:
+            self.tie.learn(self.task_matrix())
         self.learn_more()
 
     def learn_more(self) -> None:

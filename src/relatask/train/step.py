@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from relatask.balance import Balance, Balancer, Equal, backward
+from relatask.balance import Balance, Balancer, Equal, FromLosses, backward
 from relatask.data.batch import Batch
 from relatask.nets.model import Model
 from relatask.train.losses import Losses, LossesOf
@@ -21,10 +21,13 @@ class Step(nn.Module, ABC):
 
     draws: int = 1
     """How many independent training batches a step eats."""
+    descends: bool = False
+    """Whether it descends one scalar of the losses, so that heads and losses of one kind may be one product."""
 
     def prepare(self, model: Model) -> None:
         """Look at the model once before training begins."""
         self.__dict__["model"] = model  # not a submodule: its parameters are not the step's
+        model.join(self.descends)
 
     @abstractmethod
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
@@ -46,6 +49,7 @@ class Balanced(Step):
         super().__init__()
         self.balancer = Equal() if balancer is None else balancer
         self.representation = representation
+        self.descends = isinstance(self.balancer, FromLosses)
 
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
         """Balance and update."""
