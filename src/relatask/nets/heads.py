@@ -66,7 +66,7 @@ class Heads(nn.Module):
     def forward(self, z: Any, tasks: Sequence[Hashable]) -> dict[Hashable, Any]:
         """Give these tasks' outputs from one representation for all."""
         outputs = dict.fromkeys(tasks)
-        for group in self._groups({task: z for task in tasks}):
+        for group in self._groups(dict.fromkeys(tasks, z)):
             if len(group) == 1:
                 outputs[group[0]] = self[group[0]](z)
             else:
