@@ -74,7 +74,7 @@ def _export(name: str, output: Path, overwrite: bool, dry_run: bool, as_json: bo
         "rows": table.num_rows,
         "columns": table.num_columns,
         "tasks": dataset.n_tasks,
-        "targets": dataset.targets,
+        "targets": tuple(dataset.targets),
         "by": dataset.by or None,
         "source": dataset.source,
         "output": None if dry_run else str(output),

@@ -1,5 +1,6 @@
 """Tables, encoders and loaders of public data sets of many related tasks."""
 
+from relatask.data.collection import Collection
 from relatask.data.dataset import Dataset
 from relatask.data.delimited import reading_notes
 from relatask.data.encode import TableEncoder
@@ -10,6 +11,7 @@ from relatask.data.registry import datasets, load, options_of
 from relatask.data.table import as_table, read_table, write_table
 
 __all__ = [
+    "Collection",
     "Dataset",
     "Entry",
     "Inference",

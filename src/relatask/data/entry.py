@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from relatask.data.collection import Collection
 from relatask.data.dataset import Dataset
 
 Fetch = Callable[[str], Path]
@@ -31,7 +32,9 @@ class Entry:
     files : tuple of str
         The files it needs, relative to the data folder; empty where a package carries the data.
     loader : callable
-        ``loader(fetch, **options) -> Dataset``.
+        ``loader(fetch, **options)``, which gives a `Dataset` or a `Collection`.
+    folder : str
+        The folder of its files, where there are too many to name (`relatask.data.files.under`).
     where : str or None
         Where the files were found; None where they would be downloaded first. Filled in by `datasets`.
     """
@@ -42,5 +45,6 @@ class Entry:
     tasks: str
     rows: int
     files: tuple[str, ...]
-    loader: Callable[..., Dataset]
+    loader: Callable[..., Dataset | Collection]
+    folder: str = ""
     where: str | None = None

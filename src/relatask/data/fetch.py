@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from relatask.data.files import FILES, File
+from relatask.data.files import FILES, File, listed
 from relatask.files import replacing
 from relatask.notices import InputError
 
@@ -56,7 +56,7 @@ def fetch(path: str, progress: Progress | None = None, files: Mapping[str, File]
     Parameters
     ----------
     path : str
-        A key of `relatask.data.files.FILES`.
+        A key of `relatask.data.files.FILES`, or of `relatask.data.files.listed`.
     progress : callable, optional
         Called as ``progress(path, bytes done, bytes in all)`` during a download.
     files : mapping of str to File
@@ -73,7 +73,7 @@ def fetch(path: str, progress: Progress | None = None, files: Mapping[str, File]
         For a file that is not what is expected (another SHA-256), that cannot be downloaded, or whose address is not
         known. The message says where to put it by hand.
     """
-    file = files[path]
+    file = files[path] if path in files else listed()[path]
     found = find(path)
     if found is not None:
         stat = found.stat()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 RAW = "https://raw.githubusercontent.com"
 
@@ -47,6 +50,16 @@ _RF1 = "Zhendong-Wang/Probabilistic-Conformal-Prediction/e6f505beaf07f208cb496f8
 _BEIJING = "Peiris94-dev/Beijing-Multi-Site-Air-Quality-Analysis/0aa46c055fcca7da49ebac9329435ffe674b74c3"
 _HILLSTROM = "a-raulet/project-02-causal-inference/413d9285d7aca0ca0099118adaa1210409e60bc7/data/raw"
 _TOX21 = "deepchem/deepchem/fbe3b911a94a/datasets"
+
+# Folders of many files, which are listed in manifest.csv: prefix here -> upstream prefix, the longest prefix counts. Of
+# some commits only the first twelve digits are known. coco128_320px (shrunk) and mnist (repacked) are upstream nowhere.
+_UPSTREAM = {
+    "bccd/": "Shenggan/BCCD_Dataset/d272fb14cdff/BCCD/",
+    "bccd/wbc_": "apple2373/BCCD/73e268a747db2f39d21850e71baceb94d058f8af/",
+    "fdu_mtl/": "ccsasuke/man/7ac8140b0bb561ac256cea439116b0d59bed5684/data/fdu-mtl/",
+    "fsdd/": "Jakobovski/free-spoken-digit-dataset/26eb9aaf76e8/",
+    "joint_nlu/": "monologg/JointBERT/00324f60dda4/data/",
+}
 
 # path, bytes, SHA-256, upstream folder (None: not known)
 _TABLE: tuple[tuple[str, int, str, str | None], ...] = (
@@ -164,3 +177,28 @@ FILES: dict[str, File] = {
     path: File(path, size, sha256, f"{folder}/{path.rpartition('/')[2]}" if folder else None)
     for path, size, sha256, folder in _TABLE
 }
+
+
+@cache
+def listed() -> dict[str, File]:
+    """Give the files of the folders with many (pictures, sounds, texts), from ``manifest.csv``, read once."""
+    with (Path(__file__).parent / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))[1:]
+    return {path: File(path, int(size), sha256, _upstream(path)) for path, size, sha256 in rows}
+
+
+@cache
+def under(folder: str) -> tuple[str, ...]:
+    """Give the listed files under a folder, sorted.
+
+    Examples
+    --------
+    >>> under("mnist")
+    ('mnist/mnist20k.npz',)
+    """
+    return tuple(sorted(path for path in listed() if path.startswith(f"{folder}/")))
+
+
+def _upstream(path: str) -> str | None:
+    prefix = max((known for known in _UPSTREAM if path.startswith(known)), key=len, default=None)
+    return None if prefix is None else _UPSTREAM[prefix] + path[len(prefix) :]

@@ -5,16 +5,35 @@ from __future__ import annotations
 import inspect
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
-from relatask.data import beijing, diabetes, hillstrom, mulan, parkinsons, sarcos, school, student, tox21
+from relatask.data import (
+    bccd,
+    beijing,
+    coco128,
+    diabetes,
+    fdu_mtl,
+    fsdd,
+    hillstrom,
+    joint_nlu,
+    mnist,
+    mulan,
+    parkinsons,
+    sarcos,
+    school,
+    student,
+    tox21,
+)
+from relatask.data.collection import Collection
 from relatask.data.dataset import Dataset
 from relatask.data.entry import Entry
 from relatask.data.fetch import Progress, fetch, find, folders
+from relatask.data.files import under
 from relatask.data.table import did_you_mean, shorten
 from relatask.notices import InputError
 
-_LOADERS = (diabetes, school, parkinsons, student, sarcos, mulan, beijing, hillstrom, tox21)
+_TABLES = (diabetes, school, parkinsons, student, sarcos, mulan, beijing, hillstrom, tox21)
+_LOADERS = (*_TABLES, joint_nlu, fdu_mtl, bccd, coco128, mnist, fsdd)
 _ENTRIES: dict[str, Entry] = {entry.name: entry for module in _LOADERS for entry in module.ENTRIES}
 
 
@@ -37,7 +56,14 @@ def datasets() -> dict[str, Entry]:
     return {name: replace(entry, where=_where(entry)) for name, entry in _ENTRIES.items()}
 
 
-def load(name: str, *, progress: Progress | None = None, **options: Any) -> Dataset:
+Collections = Literal["atis", "fdu_mtl", "bccd", "coco128", "mnist", "multi_mnist", "fsdd"]
+
+
+@overload
+def load(name: Collections, *, progress: Progress | None = ..., **options: Any) -> Collection: ...
+@overload
+def load(name: str, *, progress: Progress | None = ..., **options: Any) -> Dataset: ...
+def load(name: str, *, progress: Progress | None = None, **options: Any) -> Dataset | Collection:
     """Load a public data set of related tasks.
 
     Its files are looked for in ``$RELATASK_DATA``, then in the cache (`relatask.data.fetch.cache_folder`), else
@@ -54,7 +80,8 @@ def load(name: str, *, progress: Progress | None = None, **options: Any) -> Data
 
     Returns
     -------
-    Dataset
+    Dataset or Collection
+        Tables are a `Dataset`; texts, pictures and sounds a `Collection`.
 
     Raises
     ------
@@ -94,10 +121,11 @@ def options_of(name: str) -> dict[str, Any]:
 
 
 def _where(entry: Entry) -> str | None:
-    if not entry.files:
+    files = under(entry.folder) if entry.folder else entry.files
+    if not files:
         return "scikit-learn"
     for folder in folders():
-        if all((folder / file).is_file() for file in entry.files):
-            return str((folder / entry.files[0]).parent)
-    found = [find(file) for file in entry.files]
+        if all((folder / file).is_file() for file in files):
+            return str(folder / entry.folder if entry.folder else (folder / files[0]).parent)
+    found = [find(file) for file in files]
     return "several folders" if all(found) else None
