@@ -4,11 +4,45 @@ from __future__ import annotations
 
 from inspect import isabstract
 
+from relatask.nets.cgc import CGC
+from relatask.nets.cross_stitch import CrossStitch
+from relatask.nets.dselect_k import DSelectK
+from relatask.nets.experts import BatchedExperts, Experts
+from relatask.nets.film import FiLM
 from relatask.nets.hard import HardSharing
 from relatask.nets.heads import Heads
+from relatask.nets.hierarchical import Hierarchical
+from relatask.nets.learning_to_branch import LearningToBranch
+from relatask.nets.mmoe import MMoE
 from relatask.nets.model import Model
+from relatask.nets.mtan import MTAN
+from relatask.nets.ple import PLE
+from relatask.nets.sluice import Sluice
+from relatask.nets.soft import SoftSharing
+from relatask.nets.task_adapters import TaskAdapters
+from relatask.nets.tie import Tie
 
-__all__ = ["HardSharing", "Heads", "Model", "registry"]
+__all__ = [
+    "CGC",
+    "MTAN",
+    "PLE",
+    "BatchedExperts",
+    "CrossStitch",
+    "DSelectK",
+    "Experts",
+    "FiLM",
+    "HardSharing",
+    "Heads",
+    "Hierarchical",
+    "LearningToBranch",
+    "MMoE",
+    "Model",
+    "Sluice",
+    "SoftSharing",
+    "TaskAdapters",
+    "Tie",
+    "registry",
+]
 
 
 def registry() -> dict[str, type[Model]]:

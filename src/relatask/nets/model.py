@@ -38,8 +38,8 @@ class Model(nn.Module, ABC):
     def __init__(self, heads: Mapping[Hashable, nn.Module] | Heads, relation: Relation | Tie | None = None) -> None:
         super().__init__()
         self.heads = heads if isinstance(heads, Heads) else Heads(heads)
-        self.tie = None if relation is None else tie_of(relation, self.heads.names)
-        if self.tie is not None:
+        self.heads_tie = None if relation is None else tie_of(relation, self.heads.names)
+        if self.heads_tie is not None:
             self.heads.matrix()  # refuses unlike shapes
         self._terms: list[dict[str, Tensor]] = []
         self._gates: dict[str, Tensor] = {}
@@ -54,7 +54,7 @@ class Model(nn.Module, ABC):
     @property
     def relation(self) -> Relation | Tie | None:
         """What ties the heads together, with what it has learned so far."""
-        return self.tie.relation if isinstance(self.tie, TieByRelation) else self.tie
+        return self.heads_tie.relation if isinstance(self.heads_tie, TieByRelation) else self.heads_tie
 
     @abstractmethod
     def forward(self, x: Any, tasks: Sequence[Hashable] | None = None) -> dict[Hashable, Any]:
@@ -80,7 +80,7 @@ class Model(nn.Module, ABC):
 
     def aside(self) -> Iterable[nn.Module]:
         """What no task's loss reaches, only penalties: a discriminator, a relation that is trained."""
-        return () if self.tie is None else (self.tie,)
+        return () if self.heads_tie is None else (self.heads_tie,)
 
     def shared_parameters(self) -> list[Parameter]:
         """Give the parameters that belong to no task alone, without those that only penalties reach (`aside`)."""
@@ -108,8 +108,8 @@ class Model(nn.Module, ABC):
         """Give what the architecture adds to the loss, and forget the passes it came from."""
         terms, self._terms = self._terms, []
         found = {name: torch.stack([term[name] for term in terms if name in term]).mean() for name in _names(terms)}
-        if self.tie is not None and not self.tie.vanishes:
-            found["relation"] = self.tie(self.task_matrix())
+        if self.heads_tie is not None and not self.heads_tie.vanishes:
+            found["relation"] = self.heads_tie(self.task_matrix())
         return found
 
     def gates(self) -> dict[str, Tensor]:
@@ -119,8 +119,8 @@ class Model(nn.Module, ABC):
     @torch.no_grad()
     def learn_relation(self) -> None:
         """Let the relation learn from the heads as they are (`Relation.given`): one half of an alternation."""
-        if self.tie is not None:
-            self.tie.learn(self.task_matrix())
+        if self.heads_tie is not None:
+            self.heads_tie.learn(self.task_matrix())
         self.learn_more()
 
     def learn_more(self) -> None:
