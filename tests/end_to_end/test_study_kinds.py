@@ -237,7 +237,7 @@ MINE = {"mine": MultiTaskClassifier(Ridge(1.0))}
         ({"y": ["no", "yes", "what"] * 20}, "expects labels of two classes; y holds 3: 'no', 'what', 'yes'"),
         ({"y": [0.5] * 60}, "continuous"),
         ({"y": ["no"] * 60}, "y holds the one class"),
-        ({"kind": "multiclass"}, "kind 'multiclass' is unknown; expected one of regression, binary, count"),
+        ({"kind": "ordinal"}, "kind 'ordinal' is unknown; expected one of regression, binary, count, multiclass"),
         ({"kind": {"a": "binary"}}, "kind names no kind for 'b'"),
         ({"kind": {"a": "binary", "b": "count", "c": "count"}}, "kind has no task 'c'"),
         ({"kind": 3}, "kind=3 must be one of"),

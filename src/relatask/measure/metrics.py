@@ -106,10 +106,10 @@ def evaluate(
 
     Explained deviance d2 is ``1 - D / D_0`` with D the deviance and D_0 that of predicting the task's own mean in these
     rows: r2 for numbers, for classes ``D = -2 sum_i log(chance of label i)``, for counts ``D = 2 sum_i (y_i log(y_i /
-    m_i) - y_i + m_i)``; of several classes D_0 has each class's share. The area under the curve is the share of pairs, a label 1 and a label 0, in which the 1 has the
-    higher chance (equal chances count half); `auc_within` takes the pairs of all tasks, both labels of one task. Where
-    a task has labels of one class, both are NaN, and enter no mean over tasks. Chances closer to 0 or 1 than 2.2e-16,
-    and mean counts below it, are taken to be there.
+    m_i) - y_i + m_i)``; of several classes D_0 is that of their shares. The area under the curve is the share of pairs,
+    a label 1 and a label 0, in which the 1 has the higher chance (equal chances count half); `auc_within` takes the
+    pairs of all tasks, both labels of one task. Where a task has labels of one class, both are NaN, and enter no mean
+    over tasks. Chances closer to 0 or 1 than 2.2e-16, and mean counts below it, are taken to be there.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def plain(y: Floats, prediction: Floats, codes: npt.NDArray[np.int64], kinds: Se
 
 
 def several_terms(y: Floats, prediction: Floats, there: Mask, least: float, found: dict[str, Floats]) -> None:
-    """Add to `found` what labels of several classes add to the sums: deviance, misses, how many there are of each class.
+    """Add to `found` what labels of several classes add to the sums: deviance, misses, counts of each class.
 
     Parameters
     ----------
@@ -76,7 +76,9 @@ def several_terms(y: Floats, prediction: Floats, there: Mask, least: float, foun
 def null_deviance(n: Floats, sums: Mapping[str, Floats]) -> Floats | float:
     """Deviance where each task's own shares are predicted: ``-2 sum_c n_c log(n_c / n)``; 0 without several classes."""
     counts = [values for name, values in sums.items() if name.startswith(CLASS)]
-    return -2 * sum(xlogy(count, count / np.maximum(n, 1)) for count in counts)
+    if not counts:
+        return 0.0
+    return np.asarray(-2 * np.sum([xlogy(count, count / np.maximum(n, 1)) for count in counts], axis=0))
 
 
 def check_chances(y: Floats, prediction: Floats, there: Mask) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.pipeline import Pipeline
 
+from relatask.measure.catalogue import MULTICLASS
 from relatask.notices import InputError
+from relatask.study.several import spread, stacked
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,6 +20,7 @@ WANTED = {
     "binary": "predict_mean or predict_proba (chances), such as MultiTaskClassifier or scikit-learn's classifiers",
     "count": "predict (mean counts), such as MultiTaskLinear or PoissonRegressor",
     "mixed": "predict_mean (numbers, chances, mean counts), such as MultiTaskLinear",
+    "multiclass": "predict_proba (chances of all classes), such as MultiTaskClassifier or scikit-learn's classifiers",
 }
 
 
@@ -37,6 +40,8 @@ def check_answers(models: Mapping[str, Any], kinds: Collection[str]) -> None:
 def way_of(model: Any, kinds: Collection[str]) -> str | None:
     """Name the method that gives what is scored; None where there is none."""
     last = _last(model)
+    if set(kinds) == {MULTICLASS}:
+        return "predict_proba" if callable(getattr(last, "predict_proba", None)) else None
     if callable(getattr(last, "predict_mean", None)):
         return "predict_mean"
     if _kind(kinds) == "count":
@@ -46,8 +51,11 @@ def way_of(model: Any, kinds: Collection[str]) -> str | None:
     return None
 
 
-def answer(model: Any, X: Any, tasks: Any, kinds: Collection[str]) -> Floats:
+def answer(model: Any, X: Any, tasks: Any, kinds: Sequence[str], sizes: Sequence[int] = ()) -> Floats:
     """Numbers, chances of class 1, mean counts, by the kind of each task: (n,) or (n, t).
+
+    Where a task has several classes there is one more axis: the chances of all of them; see
+    `relatask.measure.several.plain`.
 
     Parameters
     ----------
@@ -57,8 +65,10 @@ def answer(model: Any, X: Any, tasks: Any, kinds: Collection[str]) -> Floats:
         Rows.
     tasks : (n,) labels, optional
         Passed on where the method takes them.
-    kinds : collection of str
+    kinds : sequence of str
         Of the tasks.
+    sizes : sequence of int, optional
+        How many classes each task of kind multiclass has.
     """
     while isinstance(model, Pipeline) or hasattr(model, "best_estimator_"):
         if isinstance(model, Pipeline):
@@ -69,7 +79,28 @@ def answer(model: Any, X: Any, tasks: Any, kinds: Collection[str]) -> Floats:
     way = getattr(model, name)
     takes = "tasks" in inspect.signature(way).parameters
     raw = way(X, tasks=tasks) if tasks is not None and takes else way(X)
+    if MULTICLASS in kinds:
+        return _several(raw, getattr(model, "classes_", None), tasks is not None, kinds, sizes)
+    if name == "predict_mean" and isinstance(raw, list | Mapping):  # a task's own array each
+        raw = np.column_stack(list(raw.values() if isinstance(raw, Mapping) else raw))
     return np.asarray(_chances(raw, model.classes_) if name == "predict_proba" else raw, dtype=np.float64)
+
+
+def _several(raw: Any, classes: Any, grouped: bool, kinds: Sequence[str], sizes: Sequence[int]) -> Floats:
+    """Answers of tasks some of which have several classes: each task's own, from any of the usual forms."""
+    if grouped:
+        return spread(raw, classes, max(sizes))
+    if hasattr(raw, "ndim"):  # (n, t, C), or (n, C) of one task
+        raw = [raw] if raw.ndim == 2 else [raw[:, k] for k in range(raw.shape[1])]
+    if isinstance(raw, Mapping):
+        raw = list(raw.values())
+    own = list(classes.values()) if isinstance(classes, Mapping) else classes
+    own = own if isinstance(own, list) else [own] * len(kinds)
+    each = [
+        spread(one, of, size) if kind == MULTICLASS else np.asarray(one, dtype=np.float64)
+        for one, of, kind, size in zip(raw, own, kinds, sizes, strict=True)
+    ]
+    return stacked(each, kinds, sizes)
 
 
 def _chances(raw: Any, classes: Any) -> Floats:

@@ -82,7 +82,7 @@ def build_baselines(
     of = {} if kinds is None else dict(kinds)
     if set(of.values()) <= {"regression"}:
         return {name: _build(name, models) for name in names}
-    if len(set(of.values())) > 1:
+    if len(set(of.values())) > 1 or "multiclass" in of.values():
         names = [name for name in names if BASELINES[name].alone]
     return {name: _build_of_kinds(name, models, of) for name in names}
 
@@ -98,8 +98,12 @@ def _build_of_kinds(name: str, models: Mapping[str, Any], kinds: dict[Hashable, 
     if not BASELINES[name].alone:
         return PooledLinear(kind, "auto", intercept="common" if name == "pooled" else "free", **same)
     same |= {"standardize": False} if name == "single_raw" else {}
-    if set(kinds.values()) == {"binary"}:
+    if set(kinds.values()) in ({"binary"}, {"multiclass"}):
         return MultiTaskClassifier(Ridge("auto"), **same)
+    if "multiclass" in kinds.values():
+        from relatask.study.by_kind import LinearByKind
+
+        return LinearByKind(kinds, related=False, **same)
     return MultiTaskLinear(kinds, Ridge("auto"), **same)
 
 

@@ -58,7 +58,7 @@ class Cost:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Cell:
-    """Predictions of a method on a split with a seed: (m,) arrays, one entry an observed test label.
+    """Predictions of a method on a split with a seed: arrays with m rows, one an observed test label.
 
     Parameters
     ----------
@@ -68,8 +68,10 @@ class Cell:
         Which cell.
     row, code : (m,) int arrays
         The row of the data and the position of the task.
-    y, prediction : (m,) float arrays
-        Label and prediction.
+    y : (m,) float array
+        Labels.
+    prediction : (m,) float array, or (m, C)
+        Predictions; where a task has several classes one more axis: see `relatask.measure.several.plain`.
     cost : Cost
         Time, iterations, residual.
     notes : tuple of Note

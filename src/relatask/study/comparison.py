@@ -91,7 +91,8 @@ def compare(
         Inputs.
     y : (n,) with `tasks`, or (n, t)
         Labels, NaN where missing. Rows without any label are neither trained nor tested on. With ``kind="binary"``
-        two classes of any type, the same in all tasks; None and NaN are missing.
+        two classes of any type, the same in all tasks; None and NaN are missing. With ``kind="multiclass"`` likewise
+        several.
     tasks : (n,) labels, optional
         The task of each row; None means that the columns of y are the tasks, or that the models take them from the
         column of X that their `task_column` names. That column is taken off X for all methods.
@@ -120,11 +121,14 @@ def compare(
     run : str
         A name for the column `run` of the scores.
     kind : str, or {task: kind}
-        ``"regression"``, ``"binary"`` or ``"count"``, for all tasks or for each. Models of classes are scored by the
-        chances that they give of class 1, the second of the two in order (`predict_mean` or `predict_proba`), models of
-        counts by their means (`predict_mean` or `predict`), and get labels 0 and 1, or counts. Tasks of several kinds
-        are compared by the deviance explained, and need models with `predict_mean`, such as `MultiTaskLinear`; their
-        classes are given as 0 and 1. Baselines are of the same kind; pooled ones exist where all tasks are of one.
+        ``"regression"``, ``"binary"``, ``"count"`` or ``"multiclass"``, for all tasks or for each. Models of two
+        classes are scored by the chances that they give of class 1, the second of the two in order (`predict_mean` or
+        `predict_proba`), models of counts by their means (`predict_mean` or `predict`), and get labels 0 and 1, or
+        counts. Tasks of several kinds are compared by the deviance explained, and need models with `predict_mean`, such
+        as `MultiTaskLinear`; their two classes are given as 0 and 1, several as 0, 1, ... or text. Models of several
+        classes are scored by the chances that they give of all of them (`predict_proba`; of several kinds
+        `predict_mean`, for each task its own array). Baselines are of the same kind; pooled ones exist where all tasks
+        are of one, but not of several classes.
 
     Returns
     -------

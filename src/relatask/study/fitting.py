@@ -13,7 +13,7 @@ import sklearn
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from relatask.measure import Note
-from relatask.measure.metrics import flatten
+from relatask.measure.metrics import flatten, has_several
 from relatask.measure.moments import check_labels, task_kinds
 from relatask.notices import InputError
 from relatask.study.answers import answer
@@ -72,6 +72,7 @@ def fit_cell(
     codes: npt.NDArray[np.int64] | None,
     rows: npt.NDArray[np.int64],
     kinds: tuple[str, ...],
+    sizes: tuple[int, ...] = (),
 ) -> Cell:
     """Fit a copy of the model on training rows and predict the test rows.
 
@@ -90,7 +91,9 @@ def fit_cell(
     rows : (m,) int array
         Positions of the test rows in the data.
     kinds : tuple of t str
-        Of the tasks: what is predicted are numbers, chances of class 1, mean counts.
+        Of the tasks: what is predicted are numbers, chances of class 1, mean counts, chances of all classes.
+    sizes : tuple of t int
+        How many classes each task of kind multiclass has.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def fit_cell(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            prediction, cost = _fit_predict(method, split, seed, seeded(model, seed), train, test, kinds)
+            prediction, cost = _fit_predict(method, split, seed, seeded(model, seed), train, test, kinds, sizes)
         except InputError:
             raise
         except Exception as error:
@@ -114,7 +117,7 @@ def fit_cell(
         text = str(warning.message).removeprefix(f"{code}: ") if code else str(warning.message)
         notes.append(Note(code, method, split, seed, text))
     try:
-        y, guess, code_of, position = flatten(test[1], prediction, codes)
+        y, guess, code_of, position = flatten(test[1], prediction, codes, chances=has_several(kinds))
         check_labels(y, guess, code_of, task_kinds(kinds, len(kinds)))
     except InputError as error:
         raise InputError(f"method {method!r}, split {split!r}, seed {seed}: {error}") from error
@@ -129,6 +132,7 @@ def _fit_predict(
     train: tuple[Any, Floats, Any, Any],
     test: tuple[Any, Floats, Any],
     kinds: tuple[str, ...],
+    sizes: tuple[int, ...],
 ) -> tuple[Floats, Cost]:
     X, y, tasks, weight = train
     kept = np.ones(1, dtype=bool) if y.ndim == 1 else ~np.isnan(y).all(0)
@@ -152,10 +156,17 @@ def _fit_predict(
             predict_with = {"tasks": test[2]} if test[2] is not None and takes(best, "predict", "tasks") else {}
             raw = np.asarray(best.predict(test[0], **predict_with), dtype=np.float64)
         else:
-            raw = answer(best, test[0], test[2], kinds)
+            there = list(range(len(kinds))) if y.ndim == 1 else np.flatnonzero(kept).tolist()
+            raw = answer(best, test[0], test[2], [kinds[k] for k in there], [sizes[k] for k in there])
         done = time.perf_counter()
-    prediction = np.full(test[1].shape, np.nan)
-    if y.ndim == 1:
+    width = (max(sizes),) if has_several(kinds) else ()
+    prediction = np.full(test[1].shape + width, np.nan)
+    if width and y.ndim == 2:
+        whole = raw if raw.ndim == 3 else raw.reshape(len(raw), -1, 1)  # no task with several classes was left
+        prediction[:, kept, : whole.shape[2]] = whole
+    elif width:
+        prediction[:, : raw.shape[1]] = raw
+    elif y.ndim == 1:
         prediction[...] = raw.reshape(prediction.shape)
     else:
         prediction[:, kept] = raw.reshape(len(prediction), -1)

@@ -81,4 +81,4 @@ def _jobs(
                 model = restricted(model, data.labels, kept)
             models[name] = with_kinds(model, data.labels, kept, data.codes is None)
         for name, seed in todo:
-            yield name, split.name, seed, models[name], train, test, codes, split.test, data.kinds
+            yield name, split.name, seed, models[name], train, test, codes, split.test, data.kinds, data.sizes

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from relatask.linear.input.classes import encode_classes
 from relatask.linear.input.design import as_float
 from relatask.linear.input.labels import encode_tasks, listed, task_labels
-from relatask.linear.losses import KINDS
+from relatask.linear.losses import KINDS as LOSSES
 from relatask.measure import ALL
+from relatask.measure.catalogue import KINDS, MULTICLASS
 from relatask.notices import InputError
+from relatask.study.several import as_positions, check_positions, several_classes
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -42,9 +43,11 @@ class Problem:
     weight : (n,) float array, optional
         Sample weights.
     kinds : tuple of t str
-        The kind of each task: ``"regression"``, ``"binary"`` or ``"count"``.
-    classes : tuple of two labels, optional
-        Where all tasks have two classes: what the labels 0 and 1 were.
+        The kind of each task: ``"regression"``, ``"binary"``, ``"count"`` or ``"multiclass"``.
+    classes : tuple of labels, optional
+        Where all tasks are of kind binary, or all of kind multiclass: what the labels 0, 1, ... were.
+    sizes : tuple of t int
+        How many classes each task has; 0 for those that are not of kind multiclass.
     """
 
     X: Any
@@ -55,7 +58,8 @@ class Problem:
     names: tuple[str, ...]
     weight: Floats | None
     kinds: tuple[str, ...]
-    classes: tuple[Hashable, Hashable] | None = None
+    classes: tuple[Hashable, ...] | None = None
+    sizes: tuple[int, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -100,8 +104,9 @@ def problem(
 ) -> Problem:
     """Check inputs, labels and tasks, and bring them to one form.
 
-    With ``kind="binary"`` the two classes may be anything that sorts; they become 0 and 1. In tasks of several kinds
-    ({task: kind}) classes are given as 0 and 1.
+    With ``kind="binary"`` the two classes may be anything that sorts; they become 0 and 1. With ``kind="multiclass"``
+    all tasks have the same classes, which may be anything that sorts; they become 0, 1, ... In tasks of several kinds
+    ({task: kind}) two classes are given as 0 and 1; several as 0, 1, ..., or as text in the columns of a frame.
 
     Raises
     ------
@@ -111,7 +116,8 @@ def problem(
         each task, or labels that their kind cannot have.
     """
     check_kind(kind)
-    classes, y = _two_classes(y) if kind == "binary" else (None, y)
+    classes, y = _two_classes(y) if kind == "binary" else several_classes(y) if kind == MULTICLASS else (None, y)
+    y = as_positions(y, kind)
     values, columns = _labels(y)
     if rows_of(X) != len(values):
         raise InputError(f"X has {rows_of(X)} rows and y has {len(values)}; expected the same number.")
@@ -132,6 +138,7 @@ def problem(
     kinds = kinds_of(kind, labels)
     found = Problem(X, values, grouping, codes, labels, task_names(labels), weight, kinds, classes)
     _check_labels(found)
+    found = replace(found, sizes=_sizes(found))
     empty = [name for name, count in zip(found.names, found.counts(np.arange(len(values))), strict=True) if not count]
     if empty:
         raise InputError(f"tasks without any label: {', '.join(empty[:5])}; leave them out or give them labels.")
@@ -212,33 +219,14 @@ def take(X: Any, rows: Ints) -> Any:
     return X[rows]
 
 
-def _two_classes(y: Any) -> tuple[tuple[Hashable, Hashable], Any]:
+def _two_classes(y: Any) -> tuple[tuple[Hashable, ...], Any]:
     """The two classes, and the labels as 0, 1 and NaN."""
-    if hasattr(y, "column_names"):  # a pyarrow table
-        columns = Named(tuple(y.column_names), np.array([column.to_pylist() for column in y.columns], dtype=object).T)
-        classes, found = encode_classes(columns)
-    else:
-        classes, found = encode_classes(y)
+    classes, found = several_classes(y)
     if len(classes) != 2:
         raise InputError(
-            f"kind 'binary' expects labels of two classes; y holds {len(classes)}: {listed(classes.tolist())}."
+            f"kind 'binary' expects labels of two classes; y holds {len(classes)}: {listed(list(classes))}."
         )
-    return (
-        classes[0].item() if hasattr(classes[0], "item") else classes[0],
-        classes[1].item() if hasattr(classes[1], "item") else classes[1],
-    ), found
-
-
-@dataclass(frozen=True, eq=False)
-class Named:
-    """Labels (n, t) of any type, with the names of their columns."""
-
-    columns: tuple[Hashable, ...]
-    values: npt.NDArray[Any]
-
-    def to_numpy(self) -> npt.NDArray[Any]:
-        """The labels."""
-        return self.values
+    return classes, found
 
 
 def _check_labels(data: Problem) -> None:
@@ -248,9 +236,23 @@ def _check_labels(data: Problem) -> None:
             continue
         y = data.y.reshape(data.n_rows, -1)[:, k] if data.codes is None else data.y[data.codes == k]
         try:
-            KINDS[kind].check(y[~np.isnan(y)])
+            if kind == MULTICLASS:
+                check_positions(y[~np.isnan(y)])
+            else:
+                LOSSES[kind].check(y[~np.isnan(y)])
         except InputError as error:
             raise InputError(f"task {data.names[k]!r} (kind {kind!r}): {error}") from None
+
+
+def _sizes(data: Problem) -> tuple[int, ...]:
+    """How many classes each task has: those of all tasks where they share them, else up to its own last one."""
+    if MULTICLASS not in data.kinds:
+        return (0,) * data.n_tasks
+    if data.classes is not None:
+        return (len(data.classes),) * data.n_tasks
+    top = data.ranges()[1]
+    last = np.full_like(top, np.nanmax(top)) if data.codes is not None else top
+    return tuple(int(last[k]) + 1 if kind == MULTICLASS else 0 for k, kind in enumerate(data.kinds))
 
 
 def _labels(y: Any) -> tuple[Floats, tuple[Hashable, ...]]:

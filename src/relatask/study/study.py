@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ from relatask.notices import InputError
 from relatask.study.baselines import BASELINES, is_single
 from relatask.study.cells import Cell, Cost
 from relatask.study.given import Kind
+from relatask.study.predictions import predictions_of
 from relatask.study.problem import task_names
 
 
@@ -121,12 +122,15 @@ class Study:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kind of each task: ``"regression"``, ``"binary"`` or ``"count"``."""
+        """The kind of each task: ``"regression"``, ``"binary"``, ``"count"`` or ``"multiclass"``."""
         return tuple(self.settings["kinds"])
 
     @property
-    def classes(self) -> tuple[Any, Any] | None:
-        """What the labels 0 and 1 were, in a study with ``kind="binary"``; predictions are chances of the second."""
+    def classes(self) -> tuple[Any, ...] | None:
+        """What the labels 0, 1, ... were, in a study with ``kind="binary"`` (predictions: chances of the second).
+
+        Or with ``kind="multiclass"``, where predictions are chances of all of them.
+        """
         return None if self.settings["classes"] is None else tuple(self.settings["classes"])
 
     @property
@@ -259,21 +263,13 @@ class Study:
         return rows
 
     def predictions(self, method: str) -> Any:
-        """Give a method's predictions as a pyarrow.Table: split, seed, row, task, y, prediction."""
-        import pyarrow as pa
+        """Give a method's predictions as a pyarrow.Table: split, seed, row, task, y, prediction.
 
+        Where a task has several classes, `prediction` is the position of the likeliest, and columns "chance 0",
+        "chance 1", ... hold the chance of each (null for other tasks).
+        """
         scores_of(self.scores, method)
-        cells = [cell for cell in self.cells if cell.method == method]
-        names = np.array(self.names, dtype=object)
-        parts: Mapping[str, list[Any]] = {
-            "split": [np.full(len(cell.y), cell.split, dtype=object) for cell in cells],
-            "seed": [np.full(len(cell.y), cell.seed) for cell in cells],
-            "row": [cell.row for cell in cells],
-            "task": [names[cell.code] for cell in cells],
-            "y": [cell.y for cell in cells],
-            "prediction": [cell.prediction for cell in cells],
-        }
-        return pa.table({name: np.concatenate(values) for name, values in parts.items()})
+        return predictions_of([cell for cell in self.cells if cell.method == method], self.names, self.kinds)
 
 
 def _few(names: Sequence[str], most: int = 4) -> str:
