@@ -1,0 +1,98 @@
+"""Callbacks: any object with methods of these names; and a few that are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from relatask.notices import InputError
+from relatask.train.run import Run
+from relatask.train.update import parameters_of
+
+HOOKS = {
+    "on_start": "before the first step, or the first after a run was taken up again",
+    "on_epoch_start": "before the first step of an epoch",
+    "on_step": "after every step: run.losses, run.balance",
+    "on_epoch": "after an epoch, validated and told: run.values",
+    "on_end": "after the last epoch, whatever ended it",
+}
+"""The hooks, each called with the `Run`, in this order."""
+
+
+def check_callbacks(callbacks: Iterable[Any]) -> tuple[Any, ...]:
+    """Read the callbacks.
+
+    Raises
+    ------
+    InputError
+        For a hook that does not exist, and for an object without any.
+    """
+    if not isinstance(callbacks, Sequence):
+        raise InputError(f"callbacks is {callbacks!r:.60}; give a list of objects with methods {', '.join(HOOKS)}.")
+    for callback in callbacks:
+        named = [name for name in dir(callback) if name.startswith("on_") and callable(getattr(callback, name))]
+        for name in named:
+            if name not in HOOKS:
+                close = get_close_matches(name, HOOKS, 1)
+                hint = f"did you mean {close[0]}?" if close else f"the hooks are {', '.join(HOOKS)}."
+                raise InputError(f"{type(callback).__name__} has a method {name}, which nothing calls; {hint}")
+        if not named or isinstance(callback, type):
+            raise InputError(
+                f"callbacks holds {callback!r:.60}; give an object with one or more of the methods {', '.join(HOOKS)}."
+            )
+    return tuple(callbacks)
+
+
+def call(callbacks: Iterable[Any], hook: str, run: Run) -> None:
+    """Call a hook of every callback that has it."""
+    for callback in callbacks:
+        method = getattr(callback, hook, None)
+        if method is not None:
+            method(run)
+
+
+class LearnRelation:
+    """Let the model's relation learn from the heads every so many steps: the alternation of tasks and relation.
+
+    Parameters
+    ----------
+    every : int
+        Steps.
+
+    References
+    ----------
+    Zhang and Yeung 2010, A convex formulation for learning task relationships in multi-task learning, UAI.
+    """
+
+    def __init__(self, every: int = 100) -> None:
+        self.every = every
+
+    def on_step(self, run: Run) -> None:
+        """Learn, if it is time."""
+        if run.updates % self.every == 0:
+            run.model.learn_relation()
+
+
+class Freeze:
+    """Freeze parameters from one epoch on, and set them free at another.
+
+    Parameters
+    ----------
+    what : sequence
+        Tasks, modules, or beginnings of parameters' names.
+    start : int
+        The first epoch in which they rest.
+    until : int, optional
+        The epoch in which they are free again.
+    """
+
+    def __init__(self, what: Sequence[Any], start: int = 0, until: int | None = None) -> None:
+        self.what, self.start, self.until = what, start, until
+
+    def on_epoch_start(self, run: Run) -> None:
+        """Freeze or set free."""
+        rests = run.epoch >= self.start and (self.until is None or run.epoch < self.until)
+        for parameter in parameters_of(run.model, self.what):
+            parameter.requires_grad_(not rests)
+        run.step.prepare(run.model)

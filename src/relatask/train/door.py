@@ -1,0 +1,125 @@
+"""The door of `fit`: model, tasks and data are read and matched, or refused before anything is trained or written."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from relatask.kinds import kind_of
+from relatask.nets.model import Model
+from relatask.notices import InputError
+from relatask.tasks import Task
+from relatask.train.labels import summed
+from relatask.train.losses import LossesOf
+from relatask.train.step import Step
+
+
+def check_model(model: Any, tasks: Sequence[Task]) -> None:
+    """Refuse what is no model, no task, a head without a task and a task without a head."""
+    if not isinstance(model, Model):
+        raise InputError(
+            f"model is {model!r:.60}, a {type(model).__name__}; a relatask.nets.Model is needed: "
+            "HardSharing(encoder, {task: head}) makes one of any encoder."
+        )
+    if isinstance(tasks, str) or not isinstance(tasks, Sequence) or not tasks:
+        raise InputError(f"tasks is {tasks!r:.60}; give a list with a relatask.tasks.Task for each head.")
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise InputError(f"tasks holds {task!r:.60}; give a relatask.tasks.Task: Task({task!r:.60}).")
+    names = [task.name for task in tasks]
+    told = [str(name) for name in names]
+    twice = sorted({name for name in told if told.count(name) > 1})
+    if twice:
+        raise InputError(f"the task {twice[0]!r} is there twice; every task needs a name of its own.")
+    headless = [name for name in names if name not in model.tasks]
+    if headless:
+        raise InputError(
+            f"task {headless[0]!r} has no head; the model has heads for {', '.join(map(repr, model.tasks))}. Give it one, "
+            "or leave the task out."
+        )
+    idle = [name for name in model.tasks if name not in names]
+    if idle:
+        raise InputError(
+            f"the model has a head for {idle[0]!r}, which is none of the tasks {', '.join(map(repr, names))}; give "
+            f"Task({idle[0]!r}, ...), or a model without that head."
+        )
+
+
+def check_data(tasks: Sequence[Task], train: Any, valid: Any, step: Step, targets: Mapping[Hashable, Any]) -> None:
+    """Refuse loaders that are none, tasks that no source has, and tasks without a single label."""
+    for name, loader in (("train", train), ("valid", valid)):
+        if loader is None and name == "valid":
+            continue
+        if not callable(getattr(loader, "epoch", None)):
+            raise InputError(
+                f"{name} is {loader!r:.60}, a {type(loader).__name__}; give a relatask.data.tensors.Loader: "
+                "Loader(Columns(x, {task: labels}), batch_size=128)."
+            )
+    if step.valid_draws and valid is None:
+        raise InputError(
+            f"{type(step).__name__} learns from validation batches, and valid is None; give fit(..., valid=Loader(...))."
+        )
+    if not hasattr(train, "sources"):
+        return
+    for task in tasks:
+        if task.name not in targets:
+            raise InputError(
+                f"task {task.name!r} is in no source of the training data, which have "
+                f"{', '.join(map(repr, targets)) or 'none'}."
+            )
+        kind_of(task).check(targets[task.name], task)
+        if not bool(kind_of(task).observed(targets[task.name]).any()):
+            raise InputError(
+                f"task {task.name!r} has no label at all in the training data; give it some, or leave the task out."
+            )
+
+
+@torch.no_grad()
+def try_out(losses_of: LossesOf, train: Any, rows: int = 2) -> None:
+    """Send a few rows of every source through the model and the losses, so that shapes that do not match are told now.
+
+    In eval mode, so that nothing of the model moves.
+    """
+    model = losses_of.model
+    was, _ = model.training, model.eval()
+    try:
+        for source in getattr(train, "sources", ()):
+            part = source.part(_some(source, losses_of, rows))
+            found = losses_of.read(part)
+            if not found:
+                continue
+            with losses_of.place.autocast():
+                (outputs,), _, _ = losses_of.run((part,), [found])
+                for name, labels in found.items():
+                    _check_shape(losses_of.tasks[name], outputs[name], part.y[name])
+                    summed(losses_of.tasks[name], outputs[name], labels)
+    finally:
+        model.train(was)
+
+
+def _some(source: Any, losses_of: LossesOf, rows: int) -> np.ndarray:
+    """Give the first rows, and beside them one with a label of each task, where the source tells them cheaply."""
+    found = list(range(min(rows, len(source))))
+    for name in source.tasks:
+        if name in losses_of.tasks and len(found) < 64:
+            seen = kind_of(losses_of.tasks[name]).observed(source.target(name)).nonzero()[:1, 0].tolist()
+            found += [row for row in seen if row not in found]
+    return np.asarray(found)
+
+
+def _check_shape(task: Task, output: Any, target: Any) -> None:
+    expected = None if task.loss is not None else kind_of(task).shape(target, task)
+    if expected is None or not isinstance(output, Tensor):
+        return
+    given = tuple(output.shape)
+    if len(given) == len(expected) and all(e is None or e == g for e, g in zip(expected, given, strict=True)):
+        return
+    told = ", ".join("any" if size is None else str(size) for size in expected)
+    raise InputError(
+        f"task {task.name!r} ({task.kind}): the head gives outputs of shape {given} for {len(target)} rows, and "
+        f"({told}{',' * (len(expected) == 1)}) is expected; give a head with {kind_of(task).width(task)} outputs."
+    )

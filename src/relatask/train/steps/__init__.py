@@ -1,0 +1,1 @@
+"""Steps: what is done with batches between two updates. One way, one file."""
