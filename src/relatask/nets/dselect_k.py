@@ -166,7 +166,7 @@ def selection(codes: Tensor, digits: Tensor, width: float = 1.0) -> Tensor:
 
 def undecided(chosen: Tensor, *, whole: bool) -> Tensor:
     """Give ``sum_i H(r_i)``, and ``sum_i 1 / sum_e r_ie`` too unless every code names an expert; means over rows."""
-    terms = entr(chosen).sum(-1)
+    terms = entr(chosen.clamp_min(torch.finfo(chosen.dtype).tiny)).sum(-1)  # at 0 the slope is infinite, times 0
     if not whole:
         terms = terms + 1 / chosen.sum(-1).clamp_min(1e-6)
     return terms.sum(-1).mean()
