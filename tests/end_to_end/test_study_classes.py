@@ -130,7 +130,8 @@ def test_linear_by_kind_is_its_parts():
     seen = ~np.isnan(y[:, 0])
     model = LinearByKind(["regression", "multiclass"], related=False).fit(X, y)
     own = MultiTaskClassifier(Ridge("auto")).fit(X, level)
-    np.testing.assert_allclose(model.predict_mean(X)[1], own.predict_proba(X))
+    np.testing.assert_allclose(model.predict_proba(X)[1], own.predict_proba(X))
+    np.testing.assert_allclose(model.predict_mean(X)[:, 1], own.predict_proba(X) @ [0, 1, 2])
     assert seen.sum() == 192
     np.testing.assert_array_equal(model.predict(X)[:, 1], own.predict(X))
 

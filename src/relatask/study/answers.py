@@ -19,7 +19,8 @@ Floats = npt.NDArray[np.float64]
 WANTED = {
     "binary": "predict_mean or predict_proba (chances), such as MultiTaskClassifier or scikit-learn's classifiers",
     "count": "predict (mean counts), such as MultiTaskLinear or PoissonRegressor",
-    "mixed": "predict_mean (numbers, chances, mean counts), such as MultiTaskLinear",
+    "mixed": "predict_mean (numbers, chances, mean counts; for several classes also predict_proba), such as "
+    "MultiTaskLinear or DeepMultiTask",
     "multiclass": "predict_proba (chances of all classes), such as MultiTaskClassifier or scikit-learn's classifiers",
 }
 
@@ -43,7 +44,8 @@ def way_of(model: Any, kinds: Collection[str]) -> str | None:
     if set(kinds) == {MULTICLASS}:
         return "predict_proba" if callable(getattr(last, "predict_proba", None)) else None
     if callable(getattr(last, "predict_mean", None)):
-        return "predict_mean"
+        known = MULTICLASS not in kinds or callable(getattr(last, "predict_proba", None))
+        return "predict_mean" if known else None
     if _kind(kinds) == "count":
         return "predict"
     if _kind(kinds) == "binary" and callable(getattr(last, "predict_proba", None)):
@@ -75,32 +77,52 @@ def answer(model: Any, X: Any, tasks: Any, kinds: Sequence[str], sizes: Sequence
             X, model = model[:-1].transform(X) if len(model) > 1 else X, model[-1]
         else:
             model = model.best_estimator_
-    name = str(way_of(model, kinds))
-    way = getattr(model, name)
-    takes = "tasks" in inspect.signature(way).parameters
-    raw = way(X, tasks=tasks) if tasks is not None and takes else way(X)
     if MULTICLASS in kinds:
-        return _several(raw, getattr(model, "classes_", None), tasks is not None, kinds, sizes)
-    if name == "predict_mean" and isinstance(raw, list | Mapping):  # a task's own array each
-        raw = np.column_stack(list(raw.values() if isinstance(raw, Mapping) else raw))
+        return _several(model, X, tasks, kinds, sizes)
+    name = str(way_of(model, kinds))
+    raw = _ask(model, name, X, tasks)
     return np.asarray(_chances(raw, model.classes_) if name == "predict_proba" else raw, dtype=np.float64)
 
 
-def _several(raw: Any, classes: Any, grouped: bool, kinds: Sequence[str], sizes: Sequence[int]) -> Floats:
-    """Answers of tasks some of which have several classes: each task's own, from any of the usual forms."""
-    if grouped:
-        return spread(raw, classes, max(sizes))
-    if hasattr(raw, "ndim"):  # (n, t, C), or (n, C) of one task
-        raw = [raw] if raw.ndim == 2 else [raw[:, k] for k in range(raw.shape[1])]
-    if isinstance(raw, Mapping):
-        raw = list(raw.values())
-    own = list(classes.values()) if isinstance(classes, Mapping) else classes
-    own = own if isinstance(own, list) else [own] * len(kinds)
+def _ask(model: Any, name: str, X: Any, tasks: Any) -> Any:
+    """What a method gives, told the tasks where it takes them."""
+    way = getattr(model, name)
+    takes = tasks is not None and "tasks" in inspect.signature(way).parameters
+    return way(X, tasks=tasks) if takes else way(X)
+
+
+def _several(model: Any, X: Any, tasks: Any, kinds: Sequence[str], sizes: Sequence[int]) -> Floats:
+    """Answers of tasks some of which have several classes.
+
+    Chances come as (n, C) of groups, (n, t, C) or a list of (n, C) of columns, or by task, as of `DeepMultiTask`.
+    """
+    chances = _ask(model, "predict_proba", X, tasks)
+    classes = model.classes_
+    if tasks is not None:
+        return _of_groups(chances, classes, tasks, max(sizes))
+    if isinstance(chances, Mapping):
+        labels = np.asarray(model.tasks_).tolist()
+        chances, classes = ([of.get(label) for label in labels] for of in (chances, classes))
+    elif not isinstance(chances, list):
+        chances = [chances] if chances.ndim == 2 else [chances[:, k] for k in range(chances.shape[1])]
+    own = classes if isinstance(classes, list) else [classes] * len(kinds)
+    if set(kinds) != {MULTICLASS}:
+        means = np.asarray(_ask(model, "predict_mean", X, tasks), dtype=np.float64).reshape(-1, len(kinds))
     each = [
-        spread(one, of, size) if kind == MULTICLASS else np.asarray(one, dtype=np.float64)
-        for one, of, kind, size in zip(raw, own, kinds, sizes, strict=True)
+        spread(chances[k], own[k], size) if kind == MULTICLASS else means[:, k]
+        for k, (kind, size) in enumerate(zip(kinds, sizes, strict=True))
     ]
     return stacked(each, kinds, sizes)
+
+
+def _of_groups(chances: Any, classes: Any, tasks: Any, size: int) -> Floats:
+    """Chances (n, C) of rows that each belong to a task; by task they are those of its rows, in order."""
+    if not isinstance(chances, Mapping):
+        return spread(chances, classes, size)
+    found, labels = np.zeros((len(tasks), size)), np.asarray(tasks)
+    for task, values in chances.items():
+        found[labels == task] = spread(values, classes[task] if isinstance(classes, Mapping) else classes, size)
+    return found
 
 
 def _chances(raw: Any, classes: Any) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,10 @@ class LinearByKind(BaseEstimator):
 
     Attributes
     ----------
-    classes_ : list of t arrays
-        The classes of each multiclass column in the training rows; empty for others.
+    tasks_ : array (t,)
+        The columns of y.
+    classes_ : dict of task to array (C,)
+        The classes in the training rows, of the columns that have classes.
     n_iter_ : int
         The most iterations of any of the models.
 
@@ -50,11 +53,12 @@ class LinearByKind(BaseEstimator):
     >>> X = np.random.default_rng(0).normal(size=(60, 2))
     >>> y = np.column_stack([X[:, 0], X[:, 0] > 0, np.digitize(X[:, 1], [-0.5, 0.5])])
     >>> model = LinearByKind(["regression", "binary", "multiclass"]).fit(X, y)
-    >>> [values.shape for values in model.predict_mean(X)]
-    [(60,), (60,), (60, 3)]
+    >>> model.predict_mean(X).shape, model.predict_proba(X)[2].shape
+    ((60, 3), (60, 3))
     """
 
-    classes_: list[Any]
+    tasks_: npt.NDArray[Any]
+    classes_: dict[Hashable, Floats]
     n_iter_: int
 
     def __init__(
@@ -74,48 +78,64 @@ class LinearByKind(BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> LinearByKind:
         """Learn from rows X (n, d) and labels y (n,) or (n, t), NaN where missing; classes as 0, 1, ..."""
-        from copy import deepcopy
-
-        kinds = list(self.kinds.values() if isinstance(self.kinds, Mapping) else self.kinds)
+        kinds = self._kinds
         labels = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y, dtype=np.float64)
         labels = labels.reshape(len(labels), -1)
         if labels.shape[1] != len(kinds):
             raise InputError(f"{len(kinds)} kinds for {labels.shape[1]} columns of y; give one for each.")
+        self.tasks_ = np.array(list(getattr(y, "columns", range(len(kinds)))))
         self._encoder = None if self.encode is None else deepcopy(self.encode).fit(X)
         rows = self._rows(X)
         together = [k for k, kind in enumerate(kinds) if kind != "multiclass"]
         groups = ([together] if together else []) + [[k] for k, kind in enumerate(kinds) if kind == "multiclass"]
         self._groups = [(group, self._model([kinds[k] for k in group])) for group in groups]
-        self.classes_ = [np.empty(0)] * len(kinds)
+        names = self.tasks_.tolist()
+        self.classes_ = {names[k]: np.array([0.0, 1.0]) for k, kind in enumerate(kinds) if kind == "binary"}
         for group, model in self._groups:
             own = labels[:, group]
             seen = ~np.isnan(own).all(1)
             model.fit(rows[seen], own[seen] if len(group) > 1 else own[seen, 0])
             if kinds[group[0]] == "multiclass":
-                self.classes_[group[0]] = model.classes_
+                self.classes_[names[group[0]]] = model.classes_.astype(np.float64)
         self.n_iter_ = max(int(np.max(model.n_iter_)) for _, model in self._groups)
         return self
 
-    def predict_mean(self, X: Any) -> list[Floats]:
-        """Give for each column numbers, chances of class 1 or mean counts (n,); of several classes chances (n, C)."""
+    def predict_mean(self, X: Any) -> Floats:
+        """Give numbers, chances of class 1, mean counts, of several classes the mean place: (n, t)."""
+        return np.column_stack([v if v.ndim == 1 else v @ np.arange(v.shape[1]) for v in self._answers(X)])
+
+    def predict_proba(self, X: Any) -> dict[Hashable, Floats]:
+        """Give the chances (n, C) of the classes, of every column that has classes."""
+        found = dict(zip(self.tasks_.tolist(), self._answers(X), strict=True))
+        return {
+            task: np.stack([1 - found[task], found[task]], axis=1) if found[task].ndim == 1 else found[task]
+            for task in self.tasks_.tolist()
+            if task in self.classes_
+        }
+
+    def predict(self, X: Any) -> Floats:
+        """Give numbers, the likelier class, mean counts: (n, t), classes as in `fit`."""
+        columns = []
+        for task, kind, values in zip(self.tasks_.tolist(), self._kinds, self._answers(X), strict=True):
+            if kind == "multiclass":
+                values = self.classes_[task][values.argmax(1)]
+            columns.append(values > 0.5 if kind == "binary" else values)
+        return np.column_stack(columns).astype(np.float64)
+
+    @property
+    def _kinds(self) -> list[str]:
+        return list(self.kinds.values() if isinstance(self.kinds, Mapping) else self.kinds)
+
+    def _answers(self, X: Any) -> list[Floats]:
+        """For each column numbers, chances of class 1 or mean counts (n,); of several classes chances (n, C)."""
         rows, found = self._rows(X), {}
         for group, model in self._groups:
-            if isinstance(model, MultiTaskClassifier):
-                found[group[0]] = model.predict_proba(rows)
+            if self._kinds[group[0]] == "multiclass":
+                found[group[0]] = np.asarray(model.predict_proba(rows))
                 continue
             answers = np.asarray(model.predict_mean(rows)).reshape(len(rows), -1)
             found |= {k: answers[:, place] for place, k in enumerate(group)}
         return [found[k] for k in sorted(found)]
-
-    def predict(self, X: Any) -> Floats:
-        """Give numbers, the likelier class, mean counts: (n, t), classes as in `fit`."""
-        answers = self.predict_mean(X)
-        kinds = list(self.kinds.values() if isinstance(self.kinds, Mapping) else self.kinds)
-        columns = [
-            self.classes_[k][values.argmax(1)] if kind == "multiclass" else values > 0.5 if kind == "binary" else values
-            for k, (kind, values) in enumerate(zip(kinds, answers, strict=True))
-        ]
-        return np.column_stack(columns).astype(np.float64)
 
     def _rows(self, X: Any) -> Any:
         return np.asarray(X, dtype=np.float64) if self._encoder is None else self._encoder.transform(X)
