@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from relatask.balance import FAMO, MGDA, Balancer, GradNorm, MoDo, Normalized, Uncertainty, backward
-from relatask.notices import InputError
+from relatask.balance import FAMO, MGDA, Balancer, Equal, GradDrop, GradNorm, MoDo, Normalized, Uncertainty, backward
+from relatask.notices import InputError, RelataskWarning
 
 
 def physics(net: nn.Module, x: Tensor) -> list[Tensor]:
@@ -75,3 +75,54 @@ def test_state_of_other_tasks_is_not_loaded(kind: type[Balancer]) -> None:
         pickle.loads(pickle.dumps(kind(["depth", "normals"]))) if isinstance(kind, type) else kind(["depth", "normals"])
     )
     again.load_state_dict(saved)
+
+
+class TestNothingShared:
+    """A net that ties its tasks by a penalty alone, or shares more or less from batch to batch."""
+
+    def setup_method(self) -> None:
+        torch.manual_seed(0)
+        self.x = torch.randn(6, 3)
+        self.nets = [nn.Linear(3, 1) for _ in range(2)]
+        self.idle = nn.Linear(2, 2)
+
+    def losses(self) -> dict[str, Tensor]:
+        return {name: (net(self.x) - 1).square().mean() for name, net in zip("ab", self.nets, strict=True)}
+
+    def tie(self) -> Tensor:
+        return (self.nets[0].weight - self.nets[1].weight).square().sum()
+
+    @pytest.mark.parametrize("kind", [MGDA, GradDrop, GradNorm, MoDo, Equal])
+    def test_each_gets_its_own_gradient_and_the_penalty(self, kind: type[Balancer]) -> None:
+        balancer = Equal("sum") if kind is Equal else kind.example(2)
+        losses = dict(zip(balancer.tasks or ("a", "b"), self.losses().values(), strict=True))
+        heads = dict(zip(losses, self.nets, strict=True))
+        leaves = [p for net in self.nets for p in net.parameters()]
+        expected = torch.autograd.grad(sum(self.losses().values()) + self.tie(), leaves)
+        backward(losses, balancer, shared=[], heads=heads, extra=self.tie(), on_idle="allow")
+        for leaf, gradient in zip(leaves, expected, strict=True):
+            torch.testing.assert_close(leaf.grad, gradient)
+
+    @pytest.mark.parametrize("kind", [MGDA, Equal])
+    def test_what_no_loss_reaches_today_is_let_be(self, kind: type[Balancer]) -> None:
+        shared = list(self.idle.parameters())
+        given = {"shared": shared, "heads": dict(zip("ab", self.nets, strict=True))}
+        with pytest.raises(InputError, match="RT009: no loss reaches a shared parameter"):
+            backward(self.losses(), kind(), **given)
+        backward(self.losses(), kind(), **given, on_idle="allow")
+        assert all(p.grad is None for p in shared)
+        assert all(p.grad is not None for net in self.nets for p in net.parameters())
+
+    def test_whose_gradient_is_nan_is_told_and_left_out(self) -> None:
+        losses = self.losses() | {"b": (self.nets[1](self.x) * 0).sqrt().mean()}
+        given = {"shared": [], "heads": dict(zip("ab", self.nets, strict=True)), "on_idle": "allow"}
+        with pytest.raises(InputError, match=r"task.* 'b' is NaN"):
+            backward(losses, MGDA(), **given, retain_graph=True)
+        with pytest.warns(RelataskWarning, match="RT013: the loss or gradient of task 'b'"):
+            backward(losses, MGDA(), **given, on_nan="skip")
+        assert bool(self.nets[0].weight.grad.isfinite().all())
+        assert self.nets[1].weight.grad is None
+
+    def test_its_values(self) -> None:
+        with pytest.raises(InputError, match="on_idle"):
+            backward(self.losses(), MGDA(), on_idle="maybe")

@@ -39,6 +39,7 @@ def backward(
     extra: Tensor | None = None,
     active: Sequence[bool] | Tensor | None = None,
     on_nan: Literal["raise", "skip"] = "raise",
+    on_idle: Literal["tell", "allow"] = "tell",
     scaler: torch.amp.GradScaler | None = None,
     comm: Comm | None = None,
     weight_heads: bool = False,
@@ -73,6 +74,9 @@ def backward(
     on_nan : "raise" or "skip"
         What is done about a task whose loss or gradient is NaN or infinite: an error, or the step without that task
         and a warning. "skip" keeps the graph until all is looked at.
+    on_idle : "tell" or "allow"
+        What is done about parameters of `shared` that no loss here reaches: a warning (an error, where it reaches
+        none), or nothing: for nets that share more or less from batch to batch, or nothing at all (``shared=[]``).
     scaler : torch.amp.GradScaler, optional
         Losses are scaled before the passes; the balancer sees unscaled gradients, `.grad` holds scaled ones. Where they
         overflow, inf is left for ``scaler.step`` to see, and no state moves.
@@ -127,6 +131,7 @@ def backward(
     """
     check_balancer(balancer)
     one_of("backward: on_nan", on_nan, ("raise", "skip"))
+    one_of("backward: on_idle", on_idle, ("tell", "allow"))
     _check_kinds(extra, scaler, comm)
     scaler = scaler if scaler is not None and scaler.is_enabled() else None
     how = How(
@@ -141,6 +146,7 @@ def backward(
         retain_graph=retain_graph,
         own=frozenset(balancer.parameters()),
         careful=on_nan == "skip",
+        idle=on_idle == "allow",
     )
     given = read(losses, balancer, active)
     if comm is not None:

@@ -32,6 +32,8 @@ def divide(
     heads: Heads | None,
     representation: list[Tensor] | None,
     but: Set[Tensor] = frozenset(),
+    *,
+    idle: bool = False,
 ) -> Parts:
     """Divide the leaves: those that two or more losses reach are shared, those that one reaches are its head's.
 
@@ -45,6 +47,8 @@ def divide(
         As `relatask.balance.backward` takes them.
     but : set of tensor
         The balancer's own parameters, which no two tasks share.
+    idle : bool
+        Whether `shared` may hold parameters that no loss reaches.
 
     Raises
     ------
@@ -61,8 +65,9 @@ def divide(
         masks = {leaf: m for leaf, m in _masks(given, graph).items() if leaf not in but or not m & (m - 1)}
         balanced = [leaf for leaf, mask in masks.items() if mask & (mask - 1)]
         if shared is not None:
-            balanced = lists.read("shared", shared)
-            _check_reached(balanced, masks, lists, whole=_all_here(given))
+            balanced = lists.read("shared", shared, empty=idle)
+            if not idle:
+                _check_reached(balanced, masks, lists, whole=_all_here(given))
         elif len(given.values) > 1 and not balanced:
             raise InputError(
                 f"the losses of {given.names(sorted(given.values))} have no parameter in common: nothing is shared, so "
@@ -79,11 +84,13 @@ def divide(
     return Parts(balanced, [own[k] for k in given.live])
 
 
-def check(given: Given, leaves: Sequence[Tensor], shared: Tensors | None, heads: Heads | None) -> None:
+def check(
+    given: Given, leaves: Sequence[Tensor], shared: Tensors | None, heads: Heads | None, *, idle: bool = False
+) -> None:
     """Refuse what cannot be shared or a head, where the whole gradient is taken at once and nothing is divided."""
     lists = Listed()
-    common = [] if shared is None else lists.read("shared", shared)
-    if shared is not None:
+    common = [] if shared is None else lists.read("shared", shared, empty=idle)
+    if shared is not None and not idle:
         _check_reached(common, dict.fromkeys(leaves, 0), lists, whole=_all_here(given))
     if heads is not None:
         lists.heads(given.tasks, heads, set(common))

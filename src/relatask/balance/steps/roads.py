@@ -37,7 +37,7 @@ def descend(scalar: Tensor, seen: Checked[Step | Spread], given: Given, how: How
     slopes: list[Tensor] = []
     roots = given.cut if seen.losses.is_leaf else []
     leaves = leaves_below([whole, *roots])
-    check(given, leaves, how.shared, how.heads)
+    check(given, leaves, how.shared, how.heads, idle=how.idle)
     undo.remember(leaves)
     if whole.requires_grad:
         hook = seen.losses.register_hook(slopes.append)
@@ -148,18 +148,18 @@ def write(
 
 
 def plain(given: Given, how: How) -> Outcome:
-    """Give a task that shares nothing its own gradient: there is nothing to balance."""
-    (loss,) = given.active
-    leaves = leaves_below([loss])
+    """Give tasks that share nothing their own gradients: there is nothing to balance."""
+    leaves = leaves_below(given.active)
     others = extra_gradient(how)
-    gradients = pull([scaled_root(loss, how.scale)], leaves, retain_graph=how.retain_graph)
+    keep = how.retain_graph or how.careful
+    gradients = pull([scaled_root(loss, how.scale) for loss in given.active], leaves, retain_graph=keep)
     if not all_finite([*gradients, *(g for _, g in others), given.losses[given.live]]):
         check_losses(given)
         if how.scaler is None:
-            places = [] if all_finite(gradients) else given.live.tolist()
+            places = [] if all_finite(gradients) else look(given, leaves) if keep else given.live.tolist()
             raise NotFinite(places, f"the gradient of {given.names(places) if places else 'extra'} is NaN or infinite")
     add([*zip(leaves, gradients, strict=True), *others])
-    return Outcome(np.ones(1), None)
+    return Outcome(np.ones(len(given.live)), None)
 
 
 def for_scaler(

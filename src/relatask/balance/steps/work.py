@@ -39,6 +39,8 @@ class How:
     """The balancer's parameters."""
     careful: bool
     """Keep the graph until all is known to be finite: a task may have to be left out."""
+    idle: bool = False
+    """Shared parameters that no loss reaches are nothing to tell of."""
 
     def finite(self, tensors: Iterable[Tensor | None], like: Tensor) -> bool:
         """Whether all entries are finite, on all ranks."""
@@ -69,7 +71,7 @@ def uncast(device: torch.device) -> AbstractContextManager[None]:
 
 
 class Alone(Exception):
-    """One task, and nothing that it shares: there is nothing to balance."""
+    """One task, or several, and nothing that they share: there is nothing to balance."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ def open_work(given: Given, how: How, *, keep: bool) -> Work:
     check_alone(how.comm)
     places = sorted(given.values)
     graph = walk([given.values[k] for k in places])
-    parts = divide(given, graph, how.shared, how.heads, how.representation, how.own)
+    parts = divide(given, graph, how.shared, how.heads, how.representation, how.own, idle=how.idle)
     if len(given.live) == 1 and not parts.shared:
+        raise Alone
+    if how.idle and how.comm is None and how.representation is None and not set(parts.shared) & set(graph.leaves):
         raise Alone
     keep = keep or how.retain_graph or how.careful
     if how.comm is not None:
