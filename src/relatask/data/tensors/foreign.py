@@ -136,7 +136,7 @@ class TorchLoaders:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Give the batches of an epoch, from step `start` on; those before are read and thrown away."""
-        if ((epoch, start) != self._next and (epoch, start) != (epoch, 0)) or (start == 0 and epoch > self._next[0]):
+        if (start and (epoch, start) != self._next) or (epoch and self._next == (0, 0)):
             self._refuse(epoch, start)
         for source in self.sources:
             source.begin(epoch)
@@ -168,8 +168,8 @@ class TorchLoaders:
                 )
 
 
-class _Batches:
-    """One DataLoader, read batch by batch, seeded by the epoch and how often it began in it."""
+class _Batches(Source):
+    """One DataLoader, read batch by batch, seeded by the epoch and how often it began in it; or row by row."""
 
     def __init__(self, task: Hashable, loader: DataLoader[Any], seed: int) -> None:
         self.task = task
@@ -179,9 +179,33 @@ class _Batches:
         self.unrepeatable = _unrepeatable(loader)
         with seeded((seed, 0)):
             first = next(iter(loader))
-        self.tasks: tuple[Hashable, ...] = tuple(first[1]) if isinstance(first[1], Mapping) else (task,)
+        self._tasks: tuple[Hashable, ...] = tuple(first[1]) if isinstance(first[1], Mapping) else (task,)
         self._epoch, self._passes = 0, 0
         self._rest: Iterator[Any] = iter(())
+
+    @property
+    def tasks(self) -> tuple[Hashable, ...]:
+        return self._tasks
+
+    def __len__(self) -> int:
+        if isinstance(self.loader.dataset, IterableDataset):
+            raise InputError(f"the DataLoader of task {self.task!r} reads a stream, whose rows cannot be chosen.")
+        return len(self.loader.dataset)  # type: ignore[arg-type]
+
+    def part(self, rows: np.ndarray, seed: tuple[int, ...] = (0,)) -> Part:
+        """Give some rows of the dataset, collated as the DataLoader does."""
+        together = collate if self.loader.collate_fn is None else self.loader.collate_fn
+        with seeded(seed):
+            batch = together([self.loader.dataset[row] for row in rows.tolist()])
+        return Part(batch[0], _labels(batch, self._tasks), None, torch.from_numpy(np.asarray(rows)))
+
+    def target(self, task: Hashable) -> Any:
+        """Give all labels of a task, in the order of one pass."""
+        with seeded((self.seed, 0)):
+            found = [_labels(batch, self._tasks)[task] for batch in self.loader]
+        if all(isinstance(values, torch.Tensor) for values in found):
+            return torch.cat(found)
+        return [value for values in found for value in values]
 
     def begin(self, epoch: int) -> None:
         self._epoch, self._passes, self._rest = epoch, 0, iter(())
@@ -192,7 +216,7 @@ class _Batches:
             if batch is None:
                 self._rest = self._again()
                 batch = next(self._rest)
-        return Part(batch[0], _labels(batch, self.tasks))
+        return Part(batch[0], _labels(batch, self._tasks))
 
     def _again(self) -> Iterator[Any]:
         number = (self.seed, crc32(repr(self.task).encode()), self._epoch, self._passes)
@@ -237,9 +261,7 @@ def _labels(row: Any, tasks: tuple[Hashable, ...]) -> dict[Hashable, Any]:
     y = row[1]
     if not isinstance(y, Mapping) or (len(tasks) == 1 and tasks[0] not in y):
         if len(tasks) != 1:
-            raise InputError(
-                f"the dataset gives one label for tasks {', '.join(map(repr, tasks))}; expected a mapping."
-            )
+            raise InputError(f"the dataset gives one label a row for {len(tasks)} tasks; expected {{task: y}}.")
         return {tasks[0]: y}
     for task in tasks:
         if task not in y:

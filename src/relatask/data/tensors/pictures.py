@@ -207,7 +207,7 @@ class _Change:
 
 def _changed(augment: Augment, height: int, width: int, rng: np.random.Generator) -> _Change:
     chances, moves, light = rng.random(2), rng.uniform(-1, 1, 2), rng.uniform(-1, 1)
-    down, right = (int(round(augment.shift * side * move)) for side, move in zip((height, width), moves, strict=True))
+    down, right = (round(augment.shift * side * move) for side, move in zip((height, width), moves, strict=True))
     flips = bool(chances[0] < augment.flip), bool(chances[1] < augment.flip_vertical)
     return _Change(*flips, down, right, 1 + augment.brightness * float(light), height, width)
 
@@ -225,7 +225,7 @@ def _resized(picture: torch.Tensor, size: tuple[int, int], mode: str) -> torch.T
     if tuple(picture.shape[-2:]) == tuple(size):
         return picture
     smooth = {"antialias": True} if mode == "bilinear" else {}
-    found = interpolate(picture[None].float(), size, mode=mode, **smooth)[0]  # type: ignore[arg-type]
+    found = interpolate(picture[None].float(), size, mode=mode, **smooth)[0]
     return found.round().clamp(0, 255).to(picture.dtype)
 
 
