@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inspect import isabstract
 
+from relatask.nets import encoders
 from relatask.nets.aitm import AITM
 from relatask.nets.attention_relation import AttentionRelation
 from relatask.nets.cgc import CGC
@@ -52,6 +53,7 @@ __all__ = [
     "SoftSharing",
     "TaskAdapters",
     "Tie",
+    "encoders",
     "registry",
     "reverse_gradient",
 ]
