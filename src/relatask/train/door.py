@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from relatask.kinds import kind_of
+from relatask.kinds import check_target, check_tasks, kind_of
 from relatask.nets.model import Model
 from relatask.notices import InputError
 from relatask.tasks import Task
@@ -30,6 +30,7 @@ def check_model(model: Any, tasks: Sequence[Task]) -> None:
     for task in tasks:
         if not isinstance(task, Task):
             raise InputError(f"tasks holds {task!r:.60}; give a relatask.tasks.Task: Task({task!r:.60}).")
+    check_tasks(tasks)
     names = [task.name for task in tasks]
     told = [str(name) for name in names]
     twice = sorted({name for name in told if told.count(name) > 1})
@@ -71,7 +72,7 @@ def check_data(tasks: Sequence[Task], train: Any, valid: Any, step: Step, target
                 f"task {task.name!r} is in no source of the training data, which have "
                 f"{', '.join(map(repr, targets)) or 'none'}."
             )
-        kind_of(task).check(targets[task.name], task)
+        check_target(task, targets[task.name])
         if not bool(kind_of(task).observed(targets[task.name]).any()):
             raise InputError(
                 f"task {task.name!r} has no label at all in the training data; give it some, or leave the task out."

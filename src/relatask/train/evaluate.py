@@ -60,8 +60,10 @@ def evaluated(losses_of: LossesOf, batches: Iterable[Batch]) -> tuple[Values, di
         loss = float(total) / counts[name]
         values[name, "loss"] = loss
         values[name, "delta"] = 1 - loss / losses_of.scales[name]
-        for metric, meter in meters[name].items():
-            values[name, metric] = float(meter.compute())
+        if meters[name]:
+            from relatask.kinds.meters import readings  # torchmetrics, which is loaded by now
+
+            values |= {(name, metric): value for metric, value in readings(meters[name]).items() if value == value}
     return values, counts
 
 
