@@ -85,8 +85,9 @@ class Balanced(Step):
         return backward(
             named(losses.values),
             self.balancer,
-            shared=shared or None,
-            heads=heads if shared else None,
+            shared=None if self.representation else shared,
+            heads=heads,
+            on_idle="allow",  # what a batch does not reach (a branch, a modality) is no fault
             representation=self._representation(losses) if self.representation else None,
             extra=losses.extra,
             scaler=update.scaler,
