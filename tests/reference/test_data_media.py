@@ -202,7 +202,7 @@ def test_files_are_read_when_asked_for(tmp_path: Path) -> None:
     Image.fromarray(colours[..., 0]).save(tmp_path / "m.png")
     pictures = PictureFiles([str(tmp_path / "a.png"), str(tmp_path / "absent.png")])
     assert (pictures[0] == colours).all()
-    assert len(pictures[:1]) == 1
+    assert len(pictures[:1]) == len(pictures.take([1])) == 1
     masks = MaskFiles([None, str(tmp_path / "m.png")])
     assert masks[0] is None
     assert (masks[1] == colours[..., 0]).all()
@@ -225,6 +225,10 @@ def test_a_collection_that_does_not_fit_together_is_refused() -> None:
     }
     data = Collection(**good, splits={"train": np.array([1])})
     assert data.to_table().to_pydict() == {"text": ["a b", "c"], "y": [0, None], "split": ["", "train"]}
+    part = data.split("train")
+    assert (part.inputs["text"], part.targets["y"].tolist(), len(part)) == (["c"], [-100], 1)
+    with pytest.raises(InputError, match="no split 'test'; it has train"):
+        data.split("test")
     for change, message in (
         ({"targets": {"y": np.array([0])}}, "need one length"),
         ({"inputs": {}}, "need one length"),

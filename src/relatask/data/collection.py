@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,21 @@ class Collection:
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
+    def split(self, name: str) -> Collection:
+        """Give one part of the published split, as a collection of its own.
+
+        Raises
+        ------
+        InputError
+            For an unknown part.
+        """
+        if name not in self.splits:
+            raise InputError(f"collection {self.name!r} has no split {name!r}; it has {', '.join(self.splits)}.")
+        rows = self.splits[name]
+        taken = ({key: _taken(v, rows) for key, v in part.items()} for part in (self.inputs, self.targets, self.groups))
+        inputs, targets, groups = taken
+        return replace(self, inputs=inputs, targets=targets, groups=groups, splits={})
+
     @property
     def n_tasks(self) -> int:
         """How many tasks there are."""
@@ -139,3 +154,9 @@ class Collection:
             f"{self.name!r} cannot be written as a table: {what}, which does not fit into a cell. "
             f"Read it in Python: relatask.data.load({self.name!r})."
         )
+
+
+def _taken(values: Sequence[Any] | npt.NDArray[Any], rows: Rows) -> Any:
+    if isinstance(values, Files):
+        return values.take(rows.tolist())
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows.tolist()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Self, overload
 from wave import Error as WaveError
 from wave import open as open_wave
 
@@ -48,6 +48,10 @@ class Files(Sequence[Any], ABC):
             return self.read(found)
         except (OSError, EOFError, WaveError, SyntaxError) as error:
             raise InputError(f"{found}: cannot be read ({error}). Is it whole, and of the right format?") from None
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Give some of the files."""
+        return type(self)([self.paths[row] for row in rows], self.fetch)
 
     @staticmethod
     @abstractmethod
