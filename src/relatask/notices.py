@@ -8,9 +8,14 @@ from pathlib import Path
 
 CODES: dict[str, str] = {
     "RT001": "a task is worse than its own single-task baseline beyond noise",
+    "RT002": "one task owns more than 80% of the shared gradient norm",
+    "RT003": "a task's loss weight collapsed",
     "RT005": "too few labels",
+    "RT006": "the tasks' best epochs differ by more than 30%",
+    "RT007": "batches without any label of a task",
     "RT008": "a target duplicates or leaks another",
     "RT009": "parameters without gradient",
+    "RT011": "a dead expert",
     "RT012": "training and test rows differ in their label support",
     "RT013": "a loss or gradient is NaN or infinite",
     "RT014": "one seed or one split only",

@@ -70,7 +70,7 @@ class LearnRelation:
 
     def on_step(self, run: Run) -> None:
         """Learn, if it is time."""
-        if run.updates % self.every == 0:
+        if run.steps % self.every == 0:
             run.model.learn_relation()
 
 

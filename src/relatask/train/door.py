@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
-from relatask.kinds import check_target, check_tasks, kind_of
+from relatask.balance import Balancer
+from relatask.kinds import check_tasks, kind_of
 from relatask.nets.model import Model
 from relatask.notices import InputError
 from relatask.tasks import Task
 from relatask.train.labels import summed
 from relatask.train.losses import LossesOf
+from relatask.train.normalise import null_losses, targets_of, with_null_losses
 from relatask.train.step import Step
+from relatask.train.update import parameters_of
 
 
 def check_model(model: Any, tasks: Sequence[Task]) -> None:
@@ -39,7 +44,8 @@ def check_model(model: Any, tasks: Sequence[Task]) -> None:
     headless = [name for name in names if name not in model.tasks]
     if headless:
         raise InputError(
-            f"task {headless[0]!r} has no head; the model has heads for {', '.join(map(repr, model.tasks))}. Give it one, "
+            f"task {headless[0]!r} has no head; the model has heads for {', '.join(map(repr, model.tasks))}. Give it "
+            "one, "
             "or leave the task out."
         )
     idle = [name for name in model.tasks if name not in names]
@@ -50,8 +56,29 @@ def check_model(model: Any, tasks: Sequence[Task]) -> None:
         )
 
 
-def check_data(tasks: Sequence[Task], train: Any, valid: Any, step: Step, targets: Mapping[Hashable, Any]) -> None:
-    """Refuse loaders that are none, tasks that no source has, and tasks without a single label."""
+def read_tasks(
+    model: Any, tasks: Sequence[Task], train: Any, valid: Any, step: Any
+) -> tuple[tuple[Task, ...], dict[Hashable, float | None]]:
+    """Match model, tasks and data; give the tasks with what their labels tell filled in, and their null losses.
+
+    Raises
+    ------
+    InputError
+        For a model or a task that is none, heads and tasks that do not match, loaders that are none, tasks that no
+        source has or that have no label at all, and labels that their kind cannot have.
+    """
+    check_model(model, tasks)
+    _check_loaders(train, valid, step)
+    targets = targets_of(train)
+    tasks = tuple(kind_of(t).resolved(t, targets[t.name]) if t.name in targets else t for t in tasks)
+    if hasattr(train, "sources"):
+        for task in tasks:
+            _check_labels(task, targets)
+    nulls = null_losses(tasks, targets)
+    return with_null_losses(tasks, nulls), nulls
+
+
+def _check_loaders(train: Any, valid: Any, step: Any) -> None:
     for name, loader in (("train", train), ("valid", valid)):
         if loader is None and name == "valid":
             continue
@@ -60,23 +87,68 @@ def check_data(tasks: Sequence[Task], train: Any, valid: Any, step: Step, target
                 f"{name} is {loader!r:.60}, a {type(loader).__name__}; give a relatask.data.tensors.Loader: "
                 "Loader(Columns(x, {task: labels}), batch_size=128)."
             )
+    if not isinstance(step, Step):
+        hint = f"Balanced({type(step).__name__}(...))" if isinstance(step, Balancer) else "Balanced(PCGrad())"
+        raise InputError(f"step is {step!r:.60}, a {type(step).__name__}; give a Step, for example {hint}.")
     if step.valid_draws and valid is None:
         raise InputError(
-            f"{type(step).__name__} learns from validation batches, and valid is None; give fit(..., valid=Loader(...))."
+            f"{type(step).__name__} learns from validation batches, and valid is None; give fit(..., "
+            "valid=Loader(...))."
         )
-    if not hasattr(train, "sources"):
-        return
-    for task in tasks:
-        if task.name not in targets:
+
+
+def _check_labels(task: Task, targets: Mapping[Hashable, Any]) -> None:
+    if task.name not in targets:
+        raise InputError(
+            f"task {task.name!r} is in no source of the training data, which have "
+            f"{', '.join(map(repr, targets)) or 'no task'}."
+        )
+    kind_of(task).check(targets[task.name], task)
+    if not bool(kind_of(task).observed(targets[task.name]).any()):
+        raise InputError(
+            f"task {task.name!r} has no label at all in the training data; give it some, or leave the task out."
+        )
+
+
+def read_settings(
+    model: Model,
+    step: Step,
+    train: Any,
+    epochs: int,
+    lr: float,
+    lr_of: Mapping[Hashable, float],
+    accumulate: int,
+    clip: float | None,
+    ema: float | None,
+    freeze: Sequence[Any],
+) -> list[Parameter]:
+    """Check the numbers, and give the parameters that are to rest."""
+    for name, value in (("epochs", epochs), ("accumulate", accumulate)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{name} is {value!r}; a whole number, 1 or more, is needed.")
+    for task in lr_of:
+        if task not in model.tasks:
             raise InputError(
-                f"task {task.name!r} is in no source of the training data, which have "
-                f"{', '.join(map(repr, targets)) or 'none'}."
+                f"lr_of names {task!r}, which is no task; the tasks are {', '.join(map(str, model.tasks))}."
             )
-        check_target(task, targets[task.name])
-        if not bool(kind_of(task).observed(targets[task.name]).any()):
-            raise InputError(
-                f"task {task.name!r} has no label at all in the training data; give it some, or leave the task out."
-            )
+    rates = [("lr", lr), *((f"lr_of[{task!r}]", rate) for task, rate in lr_of.items())]
+    for name, number in [*rates, *([] if clip is None else [("clip", clip)])]:
+        if not isinstance(number, int | float) or not 0 < number < math.inf:
+            raise InputError(f"{name} is {number!r}; a number above 0 is needed.")
+    if ema is not None and not 0 < ema < 1:
+        raise InputError(f"ema is {ema!r}; a decay between 0 and 1 is needed, for example 0.999.")
+    if accumulate > 1 and not step.accumulates:
+        raise InputError(
+            f"accumulate={accumulate}: {type(step).__name__} takes {step.draws} batches of its own a step, and none of "
+            "them in parts; give accumulate=1 and smaller batches."
+        )
+    if isinstance(freeze, str):
+        raise InputError(f"freeze is the text {freeze!r}; give a list: freeze=[{freeze!r}].")
+    frozen = [parameter for parameter in parameters_of(model, freeze) if parameter.requires_grad]
+    resting = {id(parameter) for parameter in frozen}
+    if not any(p.requires_grad and id(p) not in resting for p in model.parameters()):
+        raise InputError("no parameter is left to train: all are frozen. Freeze fewer.")
+    return frozen
 
 
 @torch.no_grad()

@@ -133,7 +133,7 @@ class LossesOf:
                 name: value * (self.tasks[name].weight * world / (totals[name] * self.scales[name]))
                 for name, value in sums.items()
             }
-            extra = sum(penalties.values()) if penalties else None  # type: ignore[arg-type]
+            extra = torch.stack(list(penalties.values())).sum() if penalties else None
             if extra is not None and share != 1.0:
                 extra = extra * share
         return Losses(values, tuple(values), representation, extra, penalties, totals)
@@ -154,7 +154,7 @@ class LossesOf:
         if params is None:
             return self._pass(calls)
         named = {f"model.{name}": value for name, value in params.items()}
-        return functional_call(self._pass, named, (calls,))  # type: ignore[no-any-return]
+        return functional_call(self._pass, named, (calls,))
 
     def _learn_scales(self, sums: Mapping[Hashable, Tensor], read: Sequence[Mapping[Hashable, Labels]]) -> None:
         """Show the scales the losses of tasks that have no null loss, in the first epoch."""

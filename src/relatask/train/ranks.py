@@ -28,9 +28,9 @@ def ranks() -> Comm | None:
 
 def device_of(device: str) -> list[int] | int:
     """Give Fabric's `devices`: one, on a machine with several the one of this rank."""
-    if dist.is_available() and dist.is_initialized() and device in ("auto", "cuda", "gpu"):
-        if torch.cuda.is_available():
-            return [int(os.environ.get("LOCAL_RANK", dist.get_rank())) % torch.cuda.device_count()]
+    spread = dist.is_available() and dist.is_initialized() and torch.cuda.is_available()
+    if spread and device in ("auto", "cuda", "gpu"):
+        return [int(os.environ.get("LOCAL_RANK", dist.get_rank())) % torch.cuda.device_count()]
     return 1
 
 
@@ -44,7 +44,7 @@ def same_start(module: nn.Module, comm: Comm | None) -> None:
 
 
 def share(batch: Batch, comm: Comm | None) -> Batch:
-    """Give this rank's rows of a batch: every world_size-th; a rank that would have none gets one that counts nothing."""
+    """Give this rank's rows of a batch: every world_size-th; one that counts nothing where it would have none."""
     return batch if comm is None else tuple(_share(part, comm.rank, comm.world_size) for part in batch)
 
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from relatask.balance import Balance, Comm
@@ -17,7 +18,7 @@ from relatask.train.losses import Losses, LossesOf
 class Update(Protocol):
     """The loop's own: unscale, clip, step, zero, schedule, EMA."""
 
-    scaler: object
+    scaler: torch.amp.GradScaler | None
     comm: Comm | None
 
     @property

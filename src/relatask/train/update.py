@@ -57,6 +57,8 @@ class Updates:
         self.scheduler, self.average = scheduler, average
         self.parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self.searches = signature(optimizer.step).parameters.get("closure") is not None and _needs(optimizer)
+        self.waiting = list(self.parameters)
+        """Parameters that no gradient has reached yet."""
         self.skipped = 0
 
     @property
@@ -66,6 +68,8 @@ class Updates:
 
     def __call__(self, again: Callable[[], Tensor] | None = None) -> None:
         """Update, and forget the gradients."""
+        if self.waiting:
+            self.waiting = [p for p in self.waiting if p.grad is None]
         if self.searches:
             self._search(again)
         elif self.scaler is not None:
@@ -133,6 +137,10 @@ class Average:
     def update(self) -> None:
         """Take note of the parameters."""
         torch._foreach_lerp_(list(self.held.values()), [p for _, p in self._floating()], 1 - self.decay)
+
+    def take_over(self) -> None:
+        """Let the model keep the averaged parameters."""
+        self._swap()
 
     @contextmanager
     def standing_in(self) -> Iterator[None]:
@@ -223,8 +231,9 @@ def parameters_of(model: Model, what: Sequence[Any]) -> list[Parameter]:
         if not chosen:
             names = sorted({name.split(".")[0] for name, _ in model.named_parameters()})
             raise InputError(
-                f"{item!r:.60} names no parameter of {type(model).__name__}; give a task ({', '.join(map(str, model.tasks))}), "
-                f"a module, or the beginning of a parameter's name ({', '.join(names)})."
+                f"{item!r:.60} names no parameter of {type(model).__name__}; give a task "
+                f"({', '.join(map(str, model.tasks))}), a module, or the beginning of a parameter's name "
+                f"({', '.join(names)})."
             )
         found.update({id(p): p for p in chosen})
     return list(found.values())

@@ -97,7 +97,8 @@ class Balanced(Step):
     def _representation(self, losses: Losses) -> Any:
         if losses.representation is None:
             raise InputError(
-                f"representation=True: {type(self.model).__name__} has no one tensor that the trunk gives and all heads "
+                f"representation=True: {type(self.model).__name__} has no one tensor that the trunk gives and all "
+                "heads "
                 "take; leave it out, and gradients are balanced at the parameters."
             )
         return losses.representation
@@ -143,7 +144,7 @@ class Balanced(Step):
         seen: list[Losses] = []
         for batch in batches:
             losses = losses_of(batch, totals=totals, share=1 / len(batches))
-            scalar = sum(losses.values.values()) * weight if losses.values else None
+            scalar = torch.stack(list(losses.values.values())).sum() * weight if losses.values else None
             if losses.extra is not None:
                 scalar = losses.extra if scalar is None else scalar + losses.extra
             if scalar is not None:
