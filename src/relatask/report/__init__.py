@@ -5,6 +5,7 @@ No model code and no scores computed here; matplotlib and jinja2 load when a pag
 
 from __future__ import annotations
 
+from relatask.report.course import Best, Course, Gate, Seen, Training
 from relatask.report.markdown import render_markdown
 from relatask.report.overall import overall_rows
 from relatask.report.page import render_html
@@ -23,17 +24,22 @@ from relatask.report.parts import (
 from relatask.report.record import RunRecord
 
 __all__ = [
+    "Best",
     "Coefficients",
     "Cost",
+    "Course",
     "DataFacts",
+    "Gate",
     "Method",
     "Overall",
     "RunRecord",
+    "Seen",
     "Strength",
     "TaskCertainty",
     "TaskRelation",
     "TaskSupport",
     "Teaching",
+    "Training",
     "overall_rows",
     "render_html",
     "render_markdown",

@@ -14,9 +14,15 @@ from relatask.report.figures.support import support_figure
 from relatask.report.figures.teaching import MANY, teaching_figure
 from relatask.report.record import RunRecord
 from relatask.report.results import titled
+from relatask.report.training import training_figures
 from relatask.report.words import count, metric_scale, number, present
 
 Drawn = dict[str, str]
+NAMES = (
+    *("differences", "relation", "transfer", "removal", "certainty", "shared", "tasks", "support"),
+    *("curves", "weights", "shares", "pull"),
+)
+"""Figures that a page may have."""
 CROWD = 150
 """Of more tasks than this, figures with a mark per task show the two ends, and heat maps have no read-out."""
 END = 20
@@ -34,11 +40,10 @@ EFFECTS = (
 
 def figures_and_captions(record: RunRecord) -> tuple[Drawn, Drawn]:
     """SVG elements and captions by name; a figure whose data the record lacks is the empty string."""
-    names = ("differences", "relation", "transfer", "removal", "certainty", "shared", "tasks", "support")
-    figures: Drawn = dict.fromkeys(names, "")
+    figures: Drawn = dict.fromkeys(NAMES, "")
     captions: Drawn = {}
     index = {task: i for i, task in enumerate(record.tasks)}
-    for draw in (_differences, _relation, _teaching, _certainty, _coefficients, _support):
+    for draw in (_differences, _relation, _teaching, _certainty, _coefficients, _support, training_figures):
         draw(record, index, figures, captions)
     return figures, captions
 

@@ -15,8 +15,8 @@ from relatask.report.background import (
 )
 from relatask.report.certainty import SILENT, certainty_table, certainty_words
 from relatask.report.prose import (
-    QUESTIONS,
     Facts,
+    asked,
     data_facts,
     definitions,
     headline,
@@ -28,6 +28,7 @@ from relatask.report.prose import (
 from relatask.report.record import RunRecord
 from relatask.report.results import gains_table, in_words, methods_table, verdict_table
 from relatask.report.tables import Table
+from relatask.report.training import gates_table, training_table, training_words
 
 
 def render_markdown(record: RunRecord) -> str:
@@ -66,7 +67,8 @@ def render_markdown(record: RunRecord) -> str:
         "sure": [*map(plain, certainty_words(record) or [SILENT]), _table(certainty_table(record))],
         "shared": [plain(shared_words(record)), _table(features_table(coefficients))]
         if coefficients
-        else ["This run holds no coefficients."],
+        else [_table(gates_table(record)) or "This run holds no coefficients."],
+        "training": [*map(plain, training_words(record)), _table(training_table(record))],
         "data": [_facts(data_facts(record)), _table(support_table(record))],
         "cost": [_table(cost_table(record)) or "No times were kept."],
         "watch": [_table(checks_table(record)) or "Nothing: every check passed."],
@@ -78,7 +80,7 @@ def render_markdown(record: RunRecord) -> str:
         ],
     }
     blocks = [f"# {plain(record.title)}", plain(" · ".join(headline(record)))]
-    for name, question in QUESTIONS.items():
+    for name, question in asked(record).items():
         blocks += [f"## {question}", *sections[name]]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

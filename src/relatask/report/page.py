@@ -22,7 +22,7 @@ from relatask.report.codec import encode
 from relatask.report.drawings import CROWD, figures_and_captions
 from relatask.report.figures.relation import NAMED
 from relatask.report.prose import (
-    QUESTIONS,
+    asked,
     data_facts,
     definitions,
     headline,
@@ -33,6 +33,7 @@ from relatask.report.prose import (
 )
 from relatask.report.record import RunRecord
 from relatask.report.results import gains_table, in_words, methods_table, tally, verdict_table
+from relatask.report.training import gates_table, training_table, training_words
 from relatask.report.words import SYMBOLS, TONES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -71,7 +72,7 @@ def render_html(record: RunRecord) -> str:
     return environment.get_template("page.html.jinja").render(
         record=record,
         index={task: i for i, task in enumerate(record.tasks)},
-        questions=QUESTIONS.items(),
+        questions=asked(record),
         facts=headline(record),
         verdict=in_words(record),
         tally=[
@@ -89,6 +90,9 @@ def render_html(record: RunRecord) -> str:
         certainty=certainty_table(record),
         shared=shared_words(record),
         features=features_table(record.coefficients) if record.coefficients else None,
+        training=training_words(record),
+        trained=training_table(record),
+        gates=gates_table(record),
         data=data_facts(record),
         support=support_table(record),
         costs=cost_table(record),
@@ -108,7 +112,7 @@ def _read_out(record: RunRecord) -> RunRecord | None:
     """What the page can read cells of: the more tasks, the more is left to its tables, and to record.json beside it."""
     if len(record.tasks) > CROWD:
         return None
-    record = replace(record, certainty=())
+    record = replace(record, certainty=(), training=None)
     return record if len(record.tasks) <= NAMED else replace(record, transfer=None, removal=None)
 
 

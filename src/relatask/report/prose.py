@@ -17,6 +17,7 @@ QUESTIONS = {
     "taught": "Who taught whom?",
     "sure": "How sure is it?",
     "shared": "What is shared?",
+    "training": "How did training go?",
     "data": "What data was there?",
     "cost": "What did it cost?",
     "watch": "What to watch",
@@ -24,10 +25,27 @@ QUESTIONS = {
 }
 
 Facts = list[tuple[str, str]]
+
+
+def asked(record: RunRecord) -> dict[str, str]:
+    """The questions that the report answers: of a linear run those of linear models, of a network those it can."""
+    left = {"training"} if record.training is None else set()
+    if record.training is not None:
+        silent = {
+            "relation": record.relation is None,
+            "taught": record.transfer is None and record.removal is None,
+            "sure": not record.certainty,
+            "shared": record.coefficients is None and not record.training.gates,
+        }
+        left = {name for name, absent in silent.items() if absent}
+    return {name: question for name, question in QUESTIONS.items() if name not in left}
+
+
 _WHAT = {
     "regression": "the prediction",
     "binary": "the log-odds of class 1",
     "count": "the log of the mean count",
+    "multiclass": "the log weight of each class",
     "mixed": "the prediction (numbers), the log-odds of class 1 (classes), or the log of the mean count (counts)",
 }
 

@@ -13,6 +13,7 @@ from relatask.measure.checks import Check
 from relatask.measure.differences import Differences
 from relatask.notices import InputError
 from relatask.report.codec import decode, encode
+from relatask.report.course import Training
 from relatask.report.parts import (
     Coefficients,
     Cost,
@@ -68,11 +69,13 @@ class RunRecord:
     environment : dict of str to str
         Versions and machine.
     kind : str
-        Of the tasks: ``"regression"``, ``"binary"``, ``"count"``, or ``"mixed"``.
+        Of the tasks: ``"regression"``, ``"binary"``, ``"count"``, ``"multiclass"``, or ``"mixed"``.
     transfer, removal : Teaching or None
         Whose labels make whose fitted values; what removing a task's labels does to the others' errors.
     certainty : tuple of TaskCertainty
         Degrees of freedom, noise and intervals of each task.
+    training : Training or None
+        How the training of a network went.
 
     Raises
     ------
@@ -110,6 +113,7 @@ class RunRecord:
     transfer: Teaching | None = None
     removal: Teaching | None = None
     certainty: tuple[TaskCertainty, ...] = ()
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         mains = [method.name for method in self.methods if method.role == "main"]
@@ -140,6 +144,7 @@ class RunRecord:
         for matrix in (self.relation, self.transfer, self.removal):
             named += list(matrix.tasks if matrix else ())
         named += [row.task for row in self.certainty]
+        named += self.training.tasks if self.training else ()
         return tuple(dict.fromkeys(named))
 
     def titled(self, method: str) -> str:
