@@ -24,9 +24,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from examples.runs.common import Results, start
 from torch import nn
 
-from examples.runs.common import Results, start
 from relatask.data import Dataset, load
 from relatask.data.tensors import Columns, Loader
 from relatask.measure import corrected_interval
@@ -48,8 +48,8 @@ class Settings:
     test: float = 0.25
     valid: float = 0.2
     width: int = 16
-    epochs: int = 15
-    patience: int = 4
+    epochs: int = 12
+    patience: int = 3
     batch_size: int = 1024
     lrs: tuple[float, ...] = (1e-3, 4e-3)
     weight_decays: tuple[float, ...] = (1e-2, 1.0)
@@ -127,12 +127,14 @@ Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
 def trained(method: str, split: Split, settings: Settings, lr: float, decay: float, seed: int) -> Predict:
     """Train a method's net, or its nets, one after the other."""
     given = method.endswith("given")
+    where = {"conversion": ("visit", 1) if given else None, "spend": ("conversion", 1)}
+    apart = method.startswith("separate")
     tasks = {
-        "visit": Task("visit", "binary"),
-        "conversion": Task("conversion", "binary", where=("visit", 1) if given else None),
-        "spend": Task("spend", where=("conversion", 1)),
+        name: Task(name, kind, where=None if apart else where.get(name))
+        for name, kind in (("visit", "binary"), ("conversion", "binary"), ("spend", "regression"))
     }
-    groups = [[name] for name in tasks] if method.startswith("separate") else [list(tasks)]
+    groups = [[name] for name in tasks] if apart else [list(tasks)]
+    hidden = {name: other for name, other in where.items() if apart and other}
     mean, spread = moments(split.train[1])
     fits = []
     for names in groups:
@@ -142,8 +144,8 @@ def trained(method: str, split: Split, settings: Settings, lr: float, decay: flo
         done = fit(
             model,
             [tasks[name] for name in names],
-            loader(split.train, mean, spread, settings.batch_size, seed),
-            loader(split.valid, mean, spread, 4096, seed),
+            loader(split.train, hidden, mean, spread, settings.batch_size, seed),
+            loader(split.valid, hidden, mean, spread, 4096, seed),
             epochs=settings.epochs,
             lr=lr,
             weight_decay=decay,
@@ -184,10 +186,22 @@ def begin_at(model: Model, method: str, y: np.ndarray) -> None:
             nn.init.constant_(last.bias, np.log(share / (1 - share)))
 
 
-def loader(rows: tuple[np.ndarray, np.ndarray], mean: float, spread: float, batch_size: int, seed: int) -> Loader:
-    """Give batches; what is spent is told in standard deviations of the buyers."""
+def loader(
+    rows: tuple[np.ndarray, np.ndarray],
+    hidden: Mapping[str, tuple[str, int]],
+    mean: float,
+    spread: float,
+    batch_size: int,
+    seed: int,
+) -> Loader:
+    """Give batches; what is spent is told in standard deviations of the buyers. A net alone cannot ask another task.
+
+    So for separate nets the labels that count only where another holds are hidden elsewhere.
+    """
     X, y = rows
     labels = {"visit": y[:, 0], "conversion": y[:, 1], "spend": (y[:, 2] - mean) / spread}
+    for name, (other, value) in hidden.items():
+        labels[name] = np.where(y[:, STEPS.index(other)] == value, labels[name], np.nan)
     return Loader(Columns(X, {name: v.astype(np.float32) for name, v in labels.items()}), batch_size, seed=seed)
 
 
