@@ -14,7 +14,18 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from relatask.data.media import PictureFiles
-from relatask.data.tensors import Augment, Columns, Loader, LongTable, Pictures, Sequences, Sounds, Source, per_task
+from relatask.data.tensors import (
+    Augment,
+    Columns,
+    Loader,
+    LongTable,
+    Multimodal,
+    Pictures,
+    Sequences,
+    Sounds,
+    Source,
+    per_task,
+)
 from relatask.notices import InputError
 
 ROWS = np.array([3, 0, 2])
@@ -122,7 +133,7 @@ def test_sequences_that_do_not_fit() -> None:
 
 def test_sounds_are_cut_padded_and_moved() -> None:
     sounds = [np.ones(3, dtype="float32"), np.arange(9, dtype="float32")]
-    source = Sounds(sounds, {"y": [0, 1]}, length=6, shift=0.5)
+    source = Sounds(sounds, {"y": [0, 1]}, length=6, shift=0.5, fill=0)
     seen = set()
     for seed in range(30):
         x = source.part(np.array([0, 1]), (seed,)).x
@@ -132,6 +143,8 @@ def test_sounds_are_cut_padded_and_moved() -> None:
         assert x[1].max() in (5, 4, 3, 2)
         assert torch.equal(x, source.part(np.array([0, 1]), (seed,)).x)
     assert seen == {0, 1, 2, 3}
+    ends = Sounds(sounds, {"y": [0, 1]}, length=6).part(np.array([0, 1])).x
+    assert ends.isnan().tolist() == [[False] * 3 + [True] * 3, [False] * 6]
     with pytest.raises(InputError, match="length=0"):
         Sounds(sounds, {"y": [0, 1]}, length=0)
 
@@ -210,3 +223,22 @@ def test_a_table_run_is_read_by_few_calls(monkeypatch: pytest.MonkeyPatch) -> No
     source: Source = Columns(torch.zeros(50, 3), {k: torch.zeros(50) for k in range(100)})
     source.part(np.arange(7))
     assert len(calls) == 2
+
+
+def test_modalities_are_paired_by_rows() -> None:
+    sounds = Sounds([np.full(2, k, dtype="float32") for k in range(3)], {}, length=2)
+    pictures = Columns(torch.arange(5, dtype=torch.uint8), {})
+    rows = {"sound": [2, -1, 0], "picture": [4, 0, -1]}
+    source = Multimodal({"sound": sounds, "picture": pictures}, {"digit": [1, 2, 3]}, rows)
+    part = source.part(np.array([2, 0]))
+    assert part.x["sound"].tolist() == [[0, 0], [2, 2]]
+    assert part.x["picture"].isnan().tolist() == [True, False]
+    assert part.x["picture"][1] == 4
+    assert part.y["digit"].tolist() == [3, 1]
+    assert source.target("digit").tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match="different numbers of rows"):
+        Multimodal({"sound": sounds, "picture": pictures}, {})
+    with pytest.raises(InputError, match="rows from 0 to 3; its source has 0 to 2, and -1 stands for none"):
+        Multimodal({"sound": sounds}, {}, {"sound": [0, 3]})
+    with pytest.raises(InputError, match="expected the same modalities"):
+        Multimodal({"sound": sounds}, {}, {"picture": [0]})

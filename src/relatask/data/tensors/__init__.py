@@ -5,6 +5,7 @@ from relatask.data.tensors.dealing import Sampler
 from relatask.data.tensors.foreign import TorchDataset, TorchLoaders
 from relatask.data.tensors.loader import Count, Loader
 from relatask.data.tensors.long import LongTable, per_task
+from relatask.data.tensors.multimodal import Multimodal
 from relatask.data.tensors.pictures import Augment, Pictures
 from relatask.data.tensors.samplers import (
     SAMPLERS,
@@ -29,6 +30,7 @@ __all__ = [
     "Explicit",
     "Loader",
     "LongTable",
+    "Multimodal",
     "Part",
     "Pictures",
     "Proportional",

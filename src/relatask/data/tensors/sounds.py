@@ -14,7 +14,7 @@ from relatask.notices import InputError
 
 
 class Sounds(Source):
-    """Sounds brought to one length, inputs (n, length) of float32: silence behind short ones, long ones cut.
+    """Sounds brought to one length, inputs (n, length) of float32: short ones filled behind their end, long ones cut.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ class Sounds(Source):
         Samples.
     shift : float
         In training, silence of up to this share of the length comes before; drawn from the batch's seed.
+    fill : float
+        What stands behind the end: NaN, which `relatask.nets.encoders.LogMelCNN` takes for no sound; 0 for silence.
     weight : tensor or array (n,), optional
         Weights of the rows.
 
@@ -36,13 +38,19 @@ class Sounds(Source):
 
     Examples
     --------
-    >>> source = Sounds([np.ones(2, dtype="float32"), np.ones(9, dtype="float32")], {"word": [1, 0]}, length=4)
+    >>> source = Sounds([np.ones(2, dtype="float32"), np.ones(9, dtype="float32")], {"word": [1, 0]}, length=4, fill=0)
     >>> source.part(np.array([0, 1])).x.tolist()
     [[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]]
     """
 
     def __init__(
-        self, sounds: Sequence[Any], y: Mapping[Hashable, Any], length: int, shift: float = 0.0, weight: Any = None
+        self,
+        sounds: Sequence[Any],
+        y: Mapping[Hashable, Any],
+        length: int,
+        shift: float = 0.0,
+        fill: float = float("nan"),
+        weight: Any = None,
     ) -> None:
         if length < 1 or not 0 <= shift < 1:
             raise InputError(
@@ -51,6 +59,7 @@ class Sounds(Source):
         self.sounds = sounds
         self.length = length
         self.shift = shift
+        self.fill = fill
         self._plain = Columns(np.arange(len(sounds)), y, weight)
         self._kept: dict[int, torch.Tensor] = {}
 
@@ -67,9 +76,10 @@ class Sounds(Source):
         plain = self._plain.part(rows, seed)
         most = int(self.shift * self.length)
         moves = np.random.default_rng(seed).integers(0, most + 1, len(rows)).tolist() if most else [0] * len(rows)
-        x = torch.zeros(len(rows), self.length)
+        x = torch.full((len(rows), self.length), self.fill)
         for place, (row, move) in enumerate(zip(rows.tolist(), moves, strict=True)):
             sound = self._sound(row)[: self.length - move]
+            x[place, :move] = 0
             x[place, move : move + len(sound)] = sound
         return Part(x, plain.y, plain.weight, plain.index)
 
