@@ -5,7 +5,29 @@ from relatask.train.loop import fit
 from relatask.train.losses import Losses, LossesOf, losses_of
 from relatask.train.run import Run
 from relatask.train.step import Step
+from relatask.train.steps.adversarial import Adversarial
+from relatask.train.steps.alternating import Alternating
 from relatask.train.steps.balanced import Balanced
+from relatask.train.steps.bilevel import FORUM, MOML, AutoLambda
+from relatask.train.steps.several import MoDo, SDMGrad
 from relatask.train.trained import Trained
 
-__all__ = ["Balanced", "Freeze", "LearnRelation", "Losses", "LossesOf", "Run", "Step", "Trained", "fit", "losses_of"]
+__all__ = [
+    "FORUM",
+    "MOML",
+    "Adversarial",
+    "Alternating",
+    "AutoLambda",
+    "Balanced",
+    "Freeze",
+    "LearnRelation",
+    "Losses",
+    "LossesOf",
+    "MoDo",
+    "Run",
+    "SDMGrad",
+    "Step",
+    "Trained",
+    "fit",
+    "losses_of",
+]

@@ -19,6 +19,7 @@ from relatask.tasks import Task
 from relatask.train.labels import summed
 from relatask.train.losses import LossesOf
 from relatask.train.normalise import null_losses, targets_of, with_null_losses
+from relatask.train.ranks import ranks
 from relatask.train.step import Step
 from relatask.train.update import parameters_of
 
@@ -57,7 +58,7 @@ def check_model(model: Any, tasks: Sequence[Task]) -> None:
 
 
 def read_tasks(
-    model: Any, tasks: Sequence[Task], train: Any, valid: Any, step: Any
+    model: Any, tasks: Sequence[Task], train: Any, valid: Any, step: Any, scaled: bool = False
 ) -> tuple[tuple[Task, ...], dict[Hashable, float | None]]:
     """Match model, tasks and data; give the tasks with what their labels tell filled in, and their null losses.
 
@@ -68,7 +69,7 @@ def read_tasks(
         source has or that have no label at all, and labels that their kind cannot have.
     """
     check_model(model, tasks)
-    _check_loaders(train, valid, step)
+    _check_loaders(train, valid, step, scaled)
     targets = targets_of(train)
     tasks = tuple(kind_of(t).resolved(t, targets[t.name]) if t.name in targets else t for t in tasks)
     if hasattr(train, "sources"):
@@ -78,7 +79,7 @@ def read_tasks(
     return with_null_losses(tasks, nulls), nulls
 
 
-def _check_loaders(train: Any, valid: Any, step: Any) -> None:
+def _check_loaders(train: Any, valid: Any, step: Any, scaled: bool) -> None:
     for name, loader in (("train", train), ("valid", valid)):
         if loader is None and name == "valid":
             continue
@@ -90,6 +91,11 @@ def _check_loaders(train: Any, valid: Any, step: Any) -> None:
     if not isinstance(step, Step):
         hint = f"Balanced({type(step).__name__}(...))" if isinstance(step, Balancer) else "Balanced(PCGrad())"
         raise InputError(f"step is {step!r:.60}, a {type(step).__name__}; give a Step, for example {hint}.")
+    if step.alone and (scaled or ranks() is not None):
+        raise InputError(
+            f"{type(step).__name__} takes gradients of several batches by itself, in one process and without a loss "
+            "scaler; train in one process, with precision='32-true' or 'bf16-mixed'."
+        )
     if step.valid_draws and valid is None:
         raise InputError(
             f"{type(step).__name__} learns from validation batches, and valid is None; give fit(..., "

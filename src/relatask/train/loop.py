@@ -157,7 +157,7 @@ def fit(
     """
     step = Balanced() if step is None else step
     watch = Watch([getattr(task, "name", None) for task in tasks], monitor, stop, patience)
-    tasks, nulls = read_tasks(model, tasks, train, valid, step)
+    tasks, nulls = read_tasks(model, tasks, train, valid, step, precision.startswith("16"))
     frozen = read_settings(model, step, train, epochs, lr, lr_of or {}, accumulate, clip, ema, freeze)
     asked = check_callbacks(callbacks)
     comm, fabric = ranks(), _fabric(device, precision)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from relatask.balance import Comm
-from relatask.data.batch import Batch
+from relatask.data.batch import Batch, Part
 from relatask.nets.model import Model
 from relatask.tasks import Task
 from relatask.train.labels import Labels, labels_of, summed
@@ -103,6 +103,7 @@ class LossesOf:
         params: Mapping[str, Tensor] | None = None,
         totals: Mapping[Hashable, float] | None = None,
         share: float = 1.0,
+        only: Collection[Hashable] | None = None,
     ) -> Losses:
         """Give the losses of a batch.
 
@@ -116,17 +117,19 @@ class LossesOf:
             How many labels the whole batch has of which this is a part; those of this batch by default.
         share : float
             What the penalties are multiplied by: 1 / m for each of m parts of a batch.
+        only : collection of task, optional
+            The tasks that are looked at.
         """
-        read = [self.read(part) for part in batch]
+        read = [self.read(part, only) for part in batch]
         totals = self._total(read) if totals is None else totals
+        read = [{name: labels for name, labels in found.items() if totals[name] > 0} for found in read]
         with self.place.autocast():
             outputs, representation, penalties = self.run(batch, read, params)
             sums: dict[Hashable, Tensor] = {}
             for found, given in zip(read, outputs, strict=True):
                 for name, labels in found.items():
-                    if totals[name] > 0:
-                        value = summed(self.tasks[name], given[name], labels)
-                        sums[name] = sums[name] + value if name in sums else value
+                    value = summed(self.tasks[name], given[name], labels)
+                    sums[name] = sums[name] + value if name in sums else value
             self._learn_scales(sums, read)
             world = 1 if self.place.comm is None else self.place.comm.world_size
             values = {
@@ -138,9 +141,10 @@ class LossesOf:
                 extra = extra * share
         return Losses(values, tuple(values), representation, extra, penalties, totals)
 
-    def read(self, part: Any) -> dict[Hashable, Labels]:
+    def read(self, part: Part, only: Collection[Hashable] | None = None) -> dict[Hashable, Labels]:
         """Find the labels of a part, before anything moves to the device."""
-        return {name: labels_of(self.tasks[name], part, self.place.move) for name in part.y if name in self.tasks}
+        names = [name for name in part.y if name in self.tasks and (only is None or name in only)]
+        return {name: labels_of(self.tasks[name], part, self.place.move) for name in names}
 
     def count(self, batches: Sequence[Batch]) -> dict[Hashable, float]:
         """Give how many labels each task has in some batches together, on all ranks."""
@@ -149,8 +153,10 @@ class LossesOf:
     def run(
         self, batch: Batch, read: Sequence[Mapping[Hashable, Labels]], params: Mapping[str, Tensor] | None = None
     ) -> tuple[list[dict[Hashable, Any]], Any, dict[str, Tensor]]:
-        """Give the outputs of each part, the representation, and the penalties."""
-        calls = [(self.place.move(part.x), tuple(found)) for part, found in zip(batch, read, strict=True)]
+        """Give the outputs of each part, the representation, and the penalties; a part with nothing to read has none."""
+        calls = [
+            (self.place.move(part.x) if found else None, tuple(found)) for part, found in zip(batch, read, strict=True)
+        ]
         if params is None:
             return self._pass(calls)
         named = {f"model.{name}": value for name, value in params.items()}
@@ -193,9 +199,10 @@ class _Pass(nn.Module):
     ) -> tuple[list[dict[Hashable, Any]], Any, dict[str, Tensor]]:
         outputs, seen = [], []
         for x, names in calls:
-            outputs.append(self.model(x, names))
-            seen.append(self.model.representation)
-        whole = None if any(z is None for z in seen) else seen[0] if len(seen) == 1 else tuple(seen)
+            outputs.append(self.model(x, names) if names else {})
+            if names:
+                seen.append(self.model.representation)
+        whole = None if not seen or any(z is None for z in seen) else seen[0] if len(seen) == 1 else tuple(seen)
         return outputs, whole, self.model.penalties()
 
 

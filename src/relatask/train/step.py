@@ -38,6 +38,8 @@ class Step(nn.Module, ABC):
     """How many independent training batches a step eats."""
     valid_draws: int = 0
     """How many validation batches it eats beside them; they follow the training batches."""
+    alone: ClassVar[bool] = False
+    """Whether it works in one process only, and without a loss scaler."""
     accumulates: ClassVar[bool] = False
     """Whether it takes the parts of a batch that is too large for the memory (fit's ``accumulate``)."""
 

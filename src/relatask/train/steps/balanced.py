@@ -69,13 +69,14 @@ class Balanced(Step):
             update()
         else:
             losses = losses_of(batches[0])
-            done = self._balance(losses, update)
+            done = self.descend(losses, update)
             update(lambda: self._again(losses_of, batches[0], update))
         if self.balancer.observes:
             self._observe(losses_of, batches)
         return losses, done
 
-    def _balance(self, losses: Losses, update: Update) -> Balance | None:
+    def descend(self, losses: Losses, update: Update) -> Balance | None:
+        """Put the balanced gradient of these losses where the optimizer looks for it."""
         if not losses.values:
             if losses.extra is not None:
                 _scaled(losses.extra, update).backward()
@@ -106,7 +107,7 @@ class Balanced(Step):
     def _again(self, losses_of: LossesOf, batch: Batch, update: Update) -> Tensor:
         """Loss and gradients at other parameters, for an optimizer that searches."""
         losses = losses_of(batch)
-        self._balance(losses, update)
+        self.descend(losses, update)
         values = torch.stack([value.detach() for value in losses.values.values()])
         found = values.mean() if getattr(self.balancer, "reduction", "mean") == "mean" else values.sum()
         return found if losses.extra is None else found + losses.extra.detach()
