@@ -1,0 +1,231 @@
+"""ATIS: what does a traveller want (intent), and which words say where and when (slots)? Two tasks, one BiLSTM.
+
+    python -m examples.runs.atis [--quick]
+
+Methods: `single`, a net for each task; `hard`, one BiLSTM for both; `hierarchical`, slots read the first BiLSTM, intent
+a second one above it and what the slots' head says; `cross-stitch`, a column each whose activations are mixed. Every
+slots head is linear or, with `--crf`, a chain. The epoch, and everything in `Settings`, is chosen on the development
+set; the published test set is looked at once a run. Told in docs/runs/atis.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from examples.runs.common import start
+from relatask.data import load
+from relatask.data.features import Vocabulary
+from relatask.data.tensors import Loader, Sequences
+from relatask.entities import agreement, f1
+from relatask.kinds import LinearChain
+from relatask.nets import CrossStitch, HardSharing, Hierarchical, Model
+from relatask.nets.encoders import BiLSTM
+from relatask.tasks import Task
+from relatask.train import fit
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Configuration of the run."""
+
+    methods: tuple[str, ...] = ("hard", "single", "hierarchical", "cross-stitch")
+    seeds: tuple[int, ...] = (0, 1, 2)
+    crf: bool = False
+    embedding: int = 128
+    hidden: int = 128
+    dropout: float = 0.5
+    unknown: float = 0.2  # share of a training batch's words that are read as unknown
+    epochs: int = 20
+    batch_size: int = 32
+    lr: float = 4e-3
+    clip: float = 5.0
+    ema: float | None = 0.99
+    sentences: int | None = None  # training sentences; all by default
+
+
+QUICK: dict[str, Any] = {"seeds": (0,), "epochs": 1, "sentences": 300, "embedding": 16, "hidden": 16, "ema": None}
+FEATURES = (("intent", "accuracy"), ("slots", "entity F1"), ("slots", "dev entity F1"), ("intent", "dev accuracy"))
+
+
+@dataclass(frozen=True)
+class Data:
+    """Sentences as numbers, in their published parts."""
+
+    parts: Mapping[str, Sequences]
+    tasks: tuple[Task, ...]
+    numbers: int
+
+
+@cache
+def read(sentences: int | None) -> Data:
+    """Read ATIS; a digit is written 0, and words that the training part does not have are one word."""
+    atis = load("atis")
+    words = [[re.sub(r"\d", "0", word) for word in row] for row in atis.inputs["tokens"]]
+    rows = {name: place[:sentences] if name == "train" else place for name, place in atis.splits.items()}
+    vocabulary = Vocabulary().fit(words[i] for i in rows["train"])
+    parts = {}
+    for name, place in rows.items():
+        numbers = [[n for n in row.tolist() if n] for row in vocabulary.transform(words[i] for i in place)]
+        intents = torch.from_numpy(np.asarray(atis.targets["intent"])[place])
+        parts[name] = Sequences(numbers, {"intent": intents, "slots": [atis.targets["slots"][i] for i in place]})
+    tasks = (
+        Task("intent", kind="multiclass", class_names=atis.classes["intent"]),
+        Task("slots", kind="tagging", class_names=atis.classes["slots"]),
+    )
+    return Data(parts, tasks, vocabulary.numbers)
+
+
+class Forget(nn.Module):
+    """While training, some words become the unknown one, so that the net learns to read around it."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return torch.where((torch.rand(x.shape, device=x.device) < self.share) & (x != 0), 1, x)
+
+
+class Read(nn.Module):
+    """A BiLSTM over vectors (n, T, d); tokens at the end that are zero throughout are padding, and stay zero."""
+
+    def __init__(self, features: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, h: Tensor) -> Tensor:
+        there = (h != 0).any(-1)
+        lengths = (there * torch.arange(1, h.shape[1] + 1, device=h.device)).amax(1).clamp(min=1)
+        packed = pack_padded_sequence(h, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return self.drop(pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=h.shape[1])[0])
+
+
+class Embed(nn.Module):
+    """Words to vectors; padding to zeros."""
+
+    def __init__(self, numbers: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding, self.drop = nn.Embedding(numbers, width, padding_idx=0), nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(self.embedding(x))
+
+
+class Sentence(nn.Module):
+    """A head for the sentence: attention over its tokens (of `features`, then what is fed), then a linear layer."""
+
+    def __init__(self, features: int, classes: int, fed: int = 0) -> None:
+        super().__init__()
+        self.features = features
+        self.attention = nn.Linear(features, 1)
+        self.linear = nn.Linear(features + fed, classes)
+
+    def forward(self, h: Tensor) -> Tensor:
+        own = h[..., : self.features]
+        there = (own != 0).any(-1)
+        scores = self.attention(own)[..., 0].masked_fill(~there, -1e9)
+        return self.linear((scores.softmax(1)[..., None] * h).sum(1))
+
+
+def build(method: str, names: Sequence[Hashable], data: Data, s: Settings) -> Model:
+    """Make the net of a method, with heads for these tasks."""
+    states = 2 * s.hidden
+    classes = {task.name: int(task.classes or 0) for task in data.tasks}
+    chain = s.crf and method != "hierarchical"  # what is fed on must be a tensor
+    every: dict[Hashable, nn.Module] = {
+        "intent": Sentence(states, classes["intent"], classes["slots"] if method == "hierarchical" else 0),
+        "slots": LinearChain(states, classes["slots"]) if chain else nn.Linear(states, classes["slots"]),
+    }
+    heads = {name: every[name] for name in names}
+
+    def words() -> nn.Module:
+        return nn.Sequential(
+            Forget(s.unknown), BiLSTM(data.numbers, s.embedding, s.hidden, dropout=s.dropout, gives="tokens")
+        )
+
+    def embed() -> nn.Module:
+        return nn.Sequential(Forget(s.unknown), Embed(data.numbers, s.embedding, s.dropout))
+
+    if method == "cross-stitch":
+        return CrossStitch([embed, lambda: Read(s.embedding, s.hidden, s.dropout)], heads)
+    if method == "hierarchical":
+        above = [words, lambda: Read(states, s.hidden, s.dropout)]
+        return Hierarchical(above, heads, depth={"slots": 1, "intent": 2}, feeds={"intent": "slots"}, detach=True)
+    return HardSharing(words(), heads)
+
+
+def train(method: str, names: Sequence[Hashable], seed: int, s: Settings) -> Iterator[tuple[tuple[str, str], float]]:
+    """Train a net on these tasks; give its metrics on the development and test sets."""
+    data = read(s.sentences)
+    tasks = [task for task in data.tasks if task.name in names]
+    torch.manual_seed(seed)
+    fitted = fit(
+        build(method, names, data, s),
+        tasks,
+        Loader(Only(data.parts["train"], names), s.batch_size, seed=seed),
+        Loader(Only(data.parts["dev"], names), 250),
+        epochs=s.epochs,
+        lr=s.lr,
+        schedule="cosine",
+        clip=s.clip,
+        ema=s.ema,
+        seed=seed,
+        monitor=lambda v: sum(v.get(key, 0.0) for key in (("intent", "accuracy"), ("slots", "entity_f1"))),
+    )
+    for part, told in (("test", ""), ("dev", "dev ")):
+        answers = fitted.predict(data.parts[part], names)
+        for task in tasks:
+            truth = data.parts[part].target(task.name)
+            if task.name == "intent":
+                right = answers["intent"].argmax(1) == truth
+                yield ("intent", f"{told}accuracy"), 100 * float(right.double().mean())
+            else:
+                yield ("slots", f"{told}entity F1"), 100 * entity_f1(truth, answers["slots"], task.class_names or ())
+
+
+def entity_f1(truth: Tensor, guess: Sequence[Sequence[int]], tags: Sequence[str]) -> float:
+    """F1 of the slots of a whole part, by the rules of CoNLL."""
+    counts = np.zeros(3)
+    for row, told in zip(truth.tolist(), guess, strict=True):
+        there = [k for k in row if k >= 0]
+        counts += agreement([tags[k] for k in there], [tags[k] for k in told[: len(there)]])
+    return f1(*counts)
+
+
+class Only(Sequences):
+    """The same sentences with the labels of some tasks."""
+
+    def __init__(self, source: Sequences, names: Sequence[Hashable]) -> None:
+        self.__dict__.update(source.__dict__)
+        self._order = tuple(name for name in source.tasks if name in names)
+
+
+def one(method: str, seed: int, s: Settings) -> dict[tuple[str, str], float]:
+    """Give a method's numbers; of `single`, a net for each task."""
+    nets: Sequence[Sequence[Hashable]] = [["intent"], ["slots"]] if method == "single" else [["intent", "slots"]]
+    return {key: value for names in nets for key, value in train(method, names, seed, s)}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    settings, results = start("atis", Settings, quick=QUICK, argv=argv)
+    torch.set_num_threads(1)
+    for seed in settings.seeds:
+        for method in settings.methods:
+            results.run(method, seed, lambda method=method, seed=seed: one(method, seed, settings))
+    results.show(FEATURES)
+
+
+if __name__ == "__main__":
+    main()
