@@ -35,6 +35,11 @@ class Rows:
         """How many rows."""
         return self.table.num_rows if self.matrix is None else len(self.matrix)
 
+    def take(self, rows: NDArray[np.intp]) -> Rows:
+        """Give some of the rows."""
+        matrix = None if self.matrix is None else self.matrix[rows]
+        return Rows(self.names, matrix, None if self.given is None else self.given.take(rows))
+
     @cached_property
     def table(self) -> pa.Table:
         """The rows as a table."""
@@ -52,6 +57,8 @@ def rows_of(X: Any) -> Rows:
     InputError
         For anything else, and for arrays that have not two axes.
     """
+    if isinstance(X, Rows):
+        return X
     if not isinstance(X, np.ndarray | list):
         table = as_table(X)
         return Rows(tuple(table.column_names), None, table)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from relatask.data.columns import numbers, texts
 from relatask.data.features.categories import Categories
+from relatask.data.features.inputs import Inputs
 from relatask.data.features.media import read_pictures, read_sounds
 from relatask.data.features.numbers import Standardizer
 from relatask.data.features.roles import ROLES, role_of, text_values
@@ -23,31 +23,6 @@ from relatask.notices import InputError
 
 _FORMAT = 1
 _TEXTS: dict[str, Any] = {"words": Vocabulary, "ngrams": HashedNgrams}
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What an encoder must know of the arrays to take them.
-
-    Attributes
-    ----------
-    numeric : int
-        Columns of the array "numeric" (n, numeric) float32, missing marks included.
-    categories : tuple of int
-        How many codes each column of the array "categorical" (n, c) int64 has.
-    texts : dict of str to int
-        Arrays (n, T) int32 by key ("text__review"), and how many numbers each has; 0 pads.
-    images : dict of str to (3, height, width)
-        Arrays (n, 3, height, width) uint8 by key ("image__photo").
-    sounds : dict of str to int
-        Arrays (n, L) float32 by key ("sound__clip"), NaN behind the end, and their samples a second.
-    """
-
-    numeric: int = 0
-    categories: tuple[int, ...] = ()
-    texts: dict[str, int] = field(default_factory=dict)
-    images: dict[str, tuple[int, int, int]] = field(default_factory=dict)
-    sounds: dict[str, int] = field(default_factory=dict)
 
 
 class TableFeatures:
@@ -72,6 +47,8 @@ class TableFeatures:
         Samples a second, and the most that is read of a sound.
     folder : path
         Where relative paths of pictures and sounds begin.
+    only : sequence of str, optional
+        The roles whose columns are read; the others are left out. All by default.
 
     Attributes
     ----------
@@ -106,6 +83,7 @@ class TableFeatures:
         sound_rate: int = 8000,
         sound_seconds: float | None = None,
         folder: str | os.PathLike[str] = ".",
+        only: Sequence[str] | None = None,
     ) -> None:
         wrong = {name: role for name, role in (roles or {}).items() if role not in ROLES}
         if wrong:
@@ -122,6 +100,7 @@ class TableFeatures:
         self.sound_rate = sound_rate
         self.sound_seconds = sound_seconds
         self.folder = folder
+        self.only = None if only is None else tuple(only)
 
     def fit(self, X: Any, columns: Sequence[str] | None = None) -> Self:
         """Learn from training rows.
@@ -222,7 +201,7 @@ class TableFeatures:
         """Give everything learned as plain values for JSON; `from_dict` gives back the same transform."""
         return {
             "format": _FORMAT,
-            "options": self._options(),
+            "options": self.options(),
             "roles": dict(self.roles_),
             "dropped": dict(self.dropped_),
             "numeric": self._numeric.to_dict(),
@@ -241,32 +220,59 @@ class TableFeatures:
         """
         if content.get("format") != _FORMAT:
             raise InputError(f"features of format {content.get('format')!r}; this version reads format {_FORMAT}.")
-        options = dict(content["options"])
-        found = cls(
-            options["roles"],
-            text=options["text"],
-            max_categories=options["max_categories"],
-            image_size=tuple(options["image_size"]),
-            sound_rate=options["sound_rate"],
-            sound_seconds=options["sound_seconds"],
-            folder=options["folder"],
-        )
+        found = cls.of(content["options"])
         found.roles_, found.dropped_ = dict(content["roles"]), dict(content["dropped"])
         found._numeric = Standardizer.from_dict(content["numeric"])
         found._categories = [Categories.from_dict(one) for one in content["categories"]]
         found._texts = {name: _TEXTS[one["kind"]].from_dict(one) for name, one in content["texts"].items()}
         return found
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
+        """Give what it was made with as plain values for JSON."""
+        text: Any = self.text
+        if isinstance(text, Vocabulary):
+            text = {"kind": "words", "size": text.size, "min_count": text.min_count, "length": text.length}
+        elif isinstance(text, HashedNgrams):
+            text = {"kind": "ngrams", "buckets": text.buckets, "ngrams": list(text.ngrams), "idf": text.idf}
         return {
             "roles": self.roles,
-            "text": self.text if isinstance(self.text, str) else self.text.kind,
+            "text": text,
             "max_categories": self.max_categories,
             "image_size": list(self.image_size),
             "sound_rate": self.sound_rate,
             "sound_seconds": self.sound_seconds,
             "folder": os.fspath(self.folder),
+            "only": None if self.only is None else list(self.only),
         }
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Self:
+        """Give unfitted features from `options`."""
+        told = dict(options)
+        text = told.pop("text")
+        if isinstance(text, Mapping):
+            own = {key: value for key, value in text.items() if key != "kind"}
+            if text["kind"] == "words":
+                text = Vocabulary(own["size"], min_count=own["min_count"], length=own["length"])
+            else:
+                text = HashedNgrams(own["buckets"], tuple(own["ngrams"]), idf=own["idf"])
+        return cls(
+            told["roles"],
+            text=text,
+            max_categories=told["max_categories"],
+            image_size=tuple(told["image_size"]),
+            sound_rate=told["sound_rate"],
+            sound_seconds=told["sound_seconds"],
+            folder=told["folder"],
+            only=told["only"],
+        )
+
+    def like(self, *, text: str | Vocabulary | HashedNgrams, only: Sequence[str] | None) -> Self:
+        """Give unfitted features of the same options, but for these two; `only` stays where it is told already."""
+        found = type(self).of(self.options())
+        found.text = text
+        found.only = self.only if only is None else tuple(only)
+        return found
 
     def _found(self, table: pa.Table, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
         """Each column's role, and why some are left out."""
@@ -277,6 +283,8 @@ class TableFeatures:
                 found[name], why = self.roles[name], "asked for"
             else:
                 found[name], why = role_of(table, name)
+            if self.only is not None and found[name] not in (*self.only, "drop"):
+                found[name], why = "drop", f"it is read as {found[name]}, and only {', '.join(self.only)} are asked for"
             if found[name] == "drop":
                 dropped[name] = why
         return found, dropped
