@@ -76,7 +76,7 @@ class Sounds(Source):
         plain = self._plain.part(rows, seed)
         most = int(self.shift * self.length)
         moves = np.random.default_rng(seed).integers(0, most + 1, len(rows)).tolist() if most else [0] * len(rows)
-        x = torch.full((len(rows), self.length), self.fill)
+        x = torch.full((len(rows), self.length), self.fill, dtype=torch.float32)
         for place, (row, move) in enumerate(zip(rows.tolist(), moves, strict=True)):
             sound = self._sound(row)[: self.length - move]
             x[place, :move] = 0
