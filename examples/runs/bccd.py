@@ -51,10 +51,11 @@ class Settings:
     height: int = 240
     width: int = 320
     channels: int = 32
-    epochs: int = 60
+    epochs: int = 45
     batch_size: int = 8
     rates: tuple[float, ...] = (1e-3, 3e-3)
-    tuning_epochs: int = 12
+    tuning_epochs: int = 6
+    precision: str = "bf16-mixed"
     weight_decay: float = 1e-2
     clip: float = 10.0
     pictures: int | None = None
@@ -150,6 +151,7 @@ def trained(tasks: tuple[str, ...], rate: float, epochs: int, seed: int, setting
         weight_decay=settings.weight_decay,
         schedule="cosine",
         clip=settings.clip,
+        precision=settings.precision,
         device="cpu",
         seed=seed,
     )
