@@ -93,6 +93,7 @@ class Seen(NamedTuple):
 
 def read(output: Tensor) -> Seen:
     """Take an output (n, locations, classes + 8) apart."""
+    output = single(output)
     return Seen(
         output[..., :-8], output[..., -8], output[..., -7:-3], output[0, :, -3:-1].detach(), output[0, :, -1].detach()
     )

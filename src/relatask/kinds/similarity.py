@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -69,7 +70,9 @@ class Similarity(Kind):
         """Correlations."""
         from torchmetrics import PearsonCorrCoef, SpearmanCorrCoef
 
-        return {"spearman": SpearmanCorrCoef(), "pearson": PearsonCorrCoef()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it keeps what it is shown: ranks cannot do without
+            return {"spearman": SpearmanCorrCoef(), "pearson": PearsonCorrCoef()}
 
 
 def cosines(output: Tensor) -> Tensor:
