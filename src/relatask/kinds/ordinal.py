@@ -56,8 +56,8 @@ class Ordinal(Kind):
     """One of several classes in order; labels are 0, 1, ... or -100 (NaN among floats).
 
     Cumulative logits ``P(y > k) = sigmoid(o_0 - sum_{1 <= j <= k} softplus(o_j))`` for an output o (n, classes - 1): in
-    order whatever the head gives (gaps are 1e-6 wider, so that none vanishes). The loss is ``-log P(y)``. The default head, `ProportionalOdds`, has gaps that do
-    not depend on the row; any head of this width makes them depend on it.
+    order whatever the head gives (gaps are 1e-6 wider, so that none vanishes). The loss is ``-log P(y)``. The default
+    head, `ProportionalOdds`, has gaps that do not depend on the row; any head of this width makes them depend on it.
     """
 
     name: ClassVar[str] = "ordinal"
