@@ -7,9 +7,12 @@ from relatask.train.run import Run
 from relatask.train.step import Step
 from relatask.train.steps.adversarial import Adversarial
 from relatask.train.steps.alternating import Alternating
+from relatask.train.steps.auto_lambda import AutoLambda
 from relatask.train.steps.balanced import Balanced
-from relatask.train.steps.bilevel import FORUM, MOML, AutoLambda
-from relatask.train.steps.several import MoDo, SDMGrad
+from relatask.train.steps.forum import FORUM
+from relatask.train.steps.modo import MoDo
+from relatask.train.steps.moml import MOML
+from relatask.train.steps.sdmgrad import SDMGrad
 from relatask.train.trained import Trained
 
 __all__ = [

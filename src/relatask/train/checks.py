@@ -162,7 +162,7 @@ class Checks:
 
 
 def _unreached(run: Run) -> list[tuple[str, str]]:
-    waiting = {id(p) for p in run.update.waiting if p.requires_grad}
+    waiting = {id(p) for p in run.update.waiting if p.requires_grad} - {id(p) for p in run.step.trains()}
     names = [name for name, p in run.model.named_parameters() if id(p) in waiting]
     if not names:
         return []

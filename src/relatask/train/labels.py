@@ -42,7 +42,7 @@ def labels_of(task: Task, part: Part, move: Callable[[Any], Any] = lambda values
     kind, target = kind_of(task), part.y[task.name]
     counts = kind.counts(target)
     if task.where is not None:
-        counts = counts * _holds(task, part)
+        counts = counts * holds(task, part)
     weight = part.weight
     if bool(counts.all()):
         total = counts.sum() if weight is None else (counts * weight).sum()
@@ -86,7 +86,7 @@ def shape_of(values: Any) -> str:
     return f"a {type(values).__name__}" + (f" of {len(values)}" if hasattr(values, "__len__") else "")
 
 
-def _holds(task: Task, part: Part) -> Tensor:
+def holds(task: Task, part: Part) -> Tensor:
     """Whether the other task's label is the value that this one's are there for, (n,)."""
     assert task.where is not None
     other, value = task.where

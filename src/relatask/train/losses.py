@@ -15,7 +15,8 @@ from relatask.balance import Comm
 from relatask.data.batch import Batch, Part
 from relatask.nets.model import Model
 from relatask.tasks import Task
-from relatask.train.labels import Labels, labels_of, summed
+from relatask.train.labels import Labels
+from relatask.train.together import all_labels, all_sums, scaled
 from relatask.train.normalise import Scales
 
 
@@ -127,15 +128,13 @@ class LossesOf:
             outputs, representation, penalties = self.run(batch, read, params)
             sums: dict[Hashable, Tensor] = {}
             for found, given in zip(read, outputs, strict=True):
-                for name, labels in found.items():
-                    value = summed(self.tasks[name], given[name], labels)
+                asked = [self.tasks[name] for name in found]
+                for name, value in all_sums(asked, given, found, self.model.heads.joined).items():
                     sums[name] = sums[name] + value if name in sums else value
             self._learn_scales(sums, read)
             world = 1 if self.place.comm is None else self.place.comm.world_size
-            values = {
-                name: value * (self.tasks[name].weight * world / (totals[name] * self.scales[name]))
-                for name, value in sums.items()
-            }
+            factors = {name: self.tasks[name].weight * world / (totals[name] * self.scales[name]) for name in sums}
+            values = scaled(sums, factors, self.model.heads.joined)
             extra = torch.stack(list(penalties.values())).sum() if penalties else None
             if extra is not None and share != 1.0:
                 extra = extra * share
@@ -144,7 +143,7 @@ class LossesOf:
     def read(self, part: Part, only: Collection[Hashable] | None = None) -> dict[Hashable, Labels]:
         """Find the labels of a part, before anything moves to the device."""
         names = [name for name in part.y if name in self.tasks and (only is None or name in only)]
-        return {name: labels_of(self.tasks[name], part, self.place.move) for name in names}
+        return all_labels([self.tasks[name] for name in names], part, self.place.move)
 
     def count(self, batches: Sequence[Batch]) -> dict[Hashable, float]:
         """Give how many labels each task has in some batches together, on all ranks."""
@@ -153,7 +152,7 @@ class LossesOf:
     def run(
         self, batch: Batch, read: Sequence[Mapping[Hashable, Labels]], params: Mapping[str, Tensor] | None = None
     ) -> tuple[list[dict[Hashable, Any]], Any, dict[str, Tensor]]:
-        """Give the outputs of each part, the representation, and the penalties; a part with nothing to read has none."""
+        """Give the outputs of each part, the representation, and the penalties; parts without labels give none."""
         calls = [
             (self.place.move(part.x) if found else None, tuple(found)) for part, found in zip(batch, read, strict=True)
         ]

@@ -47,6 +47,10 @@ class Step(nn.Module, ABC):
         """Look at the model once before training begins, and whenever parameters were frozen or set free."""
         self.__dict__["model"] = model  # not a submodule: its parameters are not the step's
 
+    def trains(self) -> Sequence[nn.Parameter]:
+        """Give the parameters that it moves by itself, past the loop's optimizer."""
+        return ()
+
     @property
     def model(self) -> Model:
         """The model that is trained."""

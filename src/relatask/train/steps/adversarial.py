@@ -86,6 +86,10 @@ class Adversarial(Step):
             self.__dict__["optimizer"] = torch.optim.Adam(found.parameters(), lr=self.lr)
         self.inner.prepare(model)
 
+    def trains(self) -> Sequence[nn.Parameter]:
+        """Give the discriminator's parameters."""
+        return tuple(self.__dict__["discriminator"].parameters())
+
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
         """Train the discriminator, then the rest."""
         discriminator: nn.Module = self.__dict__["discriminator"]

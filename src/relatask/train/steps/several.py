@@ -1,4 +1,4 @@
-"""`MoDo` and `SDMGrad` as in their papers: weights learned from the gradients of independent batches."""
+"""What `MoDo` and `SDMGrad` share: weights learned from the gradients of independent batches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from relatask.balance import Balance
-from relatask.balance.loops import Weighted, modo, sdmgrad
+from relatask.balance.loops import Weighted
 from relatask.data.batch import Batch
 from relatask.nets.model import Model
 from relatask.notices import InputError
@@ -91,101 +91,3 @@ class Several(Step):
         self, losses: list[Tensor], shared: Sequence[Parameter], weights: np.ndarray, places: np.ndarray
     ) -> Weighted:
         """Give the weights (a,) after the step, and the gradient of what is shared."""
-
-
-class MoDo(Several):
-    """Multi-objective gradient with double sampling: ``w <- P(w - gamma (J_1 J_2' w + rho w))``, then ``J_3' w``.
-
-    Parameters
-    ----------
-    draws : 3 or 2
-        Independent batches a step; with two, the parameters move along the mean of both.
-    gamma : float
-        Step of the weights.
-    rho : float
-        Pulls the weights towards equal ones.
-
-    Raises
-    ------
-    InputError
-        For another number of batches.
-
-    References
-    ----------
-    Chen and others 2023, Three-way trade-off in multi-objective learning, NeurIPS, Algorithm 1.
-
-    Examples
-    --------
-    >>> MoDo(draws=2).draws
-    2
-    """
-
-    def __init__(self, draws: int = 3, gamma: float = 1e-3, rho: float = 0.1) -> None:
-        super().__init__(draws)
-        self.gamma, self.rho = gamma, rho
-
-    def loop(
-        self, losses: list[Tensor], shared: Sequence[Parameter], weights: np.ndarray, places: np.ndarray
-    ) -> Weighted:
-        """Step as `relatask.balance.loops.modo` does."""
-        return modo(losses, shared, weights, gamma=self.gamma, rho=self.rho)
-
-
-class SDMGrad(Several):
-    """Direction-oriented gradient: ``w <- P(w - lr J_1 J_2' (w + lambda p))`` a few times, ``J_3' (w + lambda p)``.
-
-    Parameters
-    ----------
-    draws : 3 or 2
-        Independent batches a step.
-    lambda_, steps, lr, momentum, normalized
-        As `relatask.balance.loops.sdmgrad` takes them.
-    preference : sequence of float, optional
-        p, one a task, in the model's order; equal by default.
-
-    Raises
-    ------
-    InputError
-        For another number of batches, or numbers out of range.
-
-    References
-    ----------
-    Xiao, Ban and Ji 2023, Direction-oriented multi-objective learning, NeurIPS, Algorithm 1.
-
-    Examples
-    --------
-    >>> SDMGrad().draws
-    3
-    """
-
-    def __init__(
-        self,
-        draws: int = 3,
-        lambda_: float = 0.3,
-        steps: int = 20,
-        lr: float = 10.0,
-        momentum: float = 0.5,
-        *,
-        normalized: bool = True,
-        preference: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__(draws)
-        self.lambda_, self.steps, self.lr, self.momentum = lambda_, steps, lr, momentum
-        self.normalized, self.preference = normalized, preference
-
-    def loop(
-        self, losses: list[Tensor], shared: Sequence[Parameter], weights: np.ndarray, places: np.ndarray
-    ) -> Weighted:
-        """Step as `relatask.balance.loops.sdmgrad` does."""
-        preference = None if self.preference is None else [float(self.preference[k]) for k in places]
-        return sdmgrad(
-            losses,
-            shared,
-            weights,
-            lambda_=self.lambda_,
-            steps=self.steps,
-            lr=self.lr,
-            momentum=self.momentum,
-            normalized=self.normalized,
-            preference=preference,
-        )
