@@ -17,12 +17,11 @@ from relatask.data.features.media import read_pictures, read_sounds
 from relatask.data.features.numbers import Standardizer
 from relatask.data.features.roles import ROLES, role_of, text_values
 from relatask.data.features.rows import rows_of
-from relatask.data.features.tokens import HashedNgrams, Vocabulary
+from relatask.data.features.tokens import Reader, reader_of
 from relatask.data.table import need_columns
 from relatask.notices import InputError
 
 _FORMAT = 1
-_TEXTS: dict[str, Any] = {"words": Vocabulary, "ngrams": HashedNgrams}
 
 
 class TableFeatures:
@@ -77,7 +76,7 @@ class TableFeatures:
         self,
         roles: Mapping[str, str] | None = None,
         *,
-        text: str | Vocabulary | HashedNgrams = "ngrams",
+        text: str | Reader = "ngrams",
         max_categories: int = 1000,
         image_size: tuple[int, int] = (64, 64),
         sound_rate: int = 8000,
@@ -89,8 +88,7 @@ class TableFeatures:
         if wrong:
             name, role = next(iter(wrong.items()))
             raise InputError(f"roles: {role!r} of column {name!r} is unknown; expected one of {', '.join(ROLES)}.")
-        if not isinstance(text, Vocabulary | HashedNgrams) and text not in _TEXTS:
-            raise InputError(f"text={text!r} is unknown; expected 'ngrams', 'words', a HashedNgrams or a Vocabulary.")
+        reader_of(text)
         if max_categories < 1:
             raise InputError(f"max_categories={max_categories} must be at least 1.")
         self.roles = dict(roles or {})
@@ -138,7 +136,7 @@ class TableFeatures:
         self._categories = [
             Categories.fit(name, *texts(table, name), most=self.max_categories) for name in self._named("categorical")
         ]
-        self._texts = {name: self._reader().fit(text_values(table, name)) for name in self._named("text")}
+        self._texts = {name: reader_of(self.text).fit(text_values(table, name)) for name in self._named("text")}
         return self
 
     def transform(self, X: Any) -> dict[str, NDArray[Any]]:
@@ -188,7 +186,7 @@ class TableFeatures:
         )
 
     @property
-    def readers_(self) -> dict[str, Vocabulary | HashedNgrams]:
+    def readers_(self) -> dict[str, Reader]:
         """What reads each text, by the array's key."""
         return {f"text__{name}": reader for name, reader in self._texts.items()}
 
@@ -224,19 +222,14 @@ class TableFeatures:
         found.roles_, found.dropped_ = dict(content["roles"]), dict(content["dropped"])
         found._numeric = Standardizer.from_dict(content["numeric"])
         found._categories = [Categories.from_dict(one) for one in content["categories"]]
-        found._texts = {name: _TEXTS[one["kind"]].from_dict(one) for name, one in content["texts"].items()}
+        found._texts = {name: reader_of(one) for name, one in content["texts"].items()}
         return found
 
     def options(self) -> dict[str, Any]:
         """Give what it was made with as plain values for JSON."""
-        text: Any = self.text
-        if isinstance(text, Vocabulary):
-            text = {"kind": "words", "size": text.size, "min_count": text.min_count, "length": text.length}
-        elif isinstance(text, HashedNgrams):
-            text = {"kind": "ngrams", "buckets": text.buckets, "ngrams": list(text.ngrams), "idf": text.idf}
         return {
             "roles": self.roles,
-            "text": text,
+            "text": self.text if isinstance(self.text, str) else self.text.options(),
             "max_categories": self.max_categories,
             "image_size": list(self.image_size),
             "sound_rate": self.sound_rate,
@@ -248,26 +241,19 @@ class TableFeatures:
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
         """Give unfitted features from `options`."""
-        told = dict(options)
-        text = told.pop("text")
-        if isinstance(text, Mapping):
-            own = {key: value for key, value in text.items() if key != "kind"}
-            if text["kind"] == "words":
-                text = Vocabulary(own["size"], min_count=own["min_count"], length=own["length"])
-            else:
-                text = HashedNgrams(own["buckets"], tuple(own["ngrams"]), idf=own["idf"])
+        text = options["text"]
         return cls(
-            told["roles"],
-            text=text,
-            max_categories=told["max_categories"],
-            image_size=tuple(told["image_size"]),
-            sound_rate=told["sound_rate"],
-            sound_seconds=told["sound_seconds"],
-            folder=told["folder"],
-            only=told["only"],
+            options["roles"],
+            text=text if isinstance(text, str) else reader_of(text),
+            max_categories=options["max_categories"],
+            image_size=tuple(options["image_size"]),
+            sound_rate=options["sound_rate"],
+            sound_seconds=options["sound_seconds"],
+            folder=options["folder"],
+            only=options["only"],
         )
 
-    def like(self, *, text: str | Vocabulary | HashedNgrams, only: Sequence[str] | None) -> Self:
+    def like(self, *, text: str | Reader, only: Sequence[str] | None) -> Self:
         """Give unfitted features of the same options, but for these two; `only` stays where it is told already."""
         found = type(self).of(self.options())
         found.text = text
@@ -291,15 +277,6 @@ class TableFeatures:
 
     def _named(self, role: str) -> list[str]:
         return [name for name, own in self.roles_.items() if own == role]
-
-    def _reader(self) -> Vocabulary | HashedNgrams:
-        """An unfitted reader of text, as was asked for."""
-        if isinstance(self.text, str):
-            reader: Vocabulary | HashedNgrams = _TEXTS[self.text]()
-            return reader
-        if isinstance(self.text, Vocabulary):
-            return Vocabulary(self.text.size, min_count=self.text.min_count, length=self.text.length)
-        return HashedNgrams(self.text.buckets, self.text.ngrams, idf=self.text.idf)
 
 
 def _matrix(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64]:

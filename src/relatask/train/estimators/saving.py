@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
+from torch import Tensor
 
 from relatask.balance import Balancer
 from relatask.data.features import TableFeatures
@@ -25,6 +26,7 @@ from relatask.train.estimators.balancing import Balancing
 from relatask.train.estimators.fitted import Fitted
 from relatask.train.estimators.targets import Units
 from relatask.train.estimators.training import net
+from relatask.train.packing import pack, unpack
 
 FORMAT, VERSION = "relatask.deep", 1
 
@@ -34,10 +36,11 @@ def save(path: str | os.PathLike[str], estimator: Any) -> None:
     json_file, tensor_file = files(path)
     learned = {k: v for k, v in sorted(vars(estimator).items()) if k.endswith("_") or k == "_fit_layout"}
     nets: Sequence[Fitted] = learned.pop("nets_")
-    tensors = {}
-    for k, one in enumerate(nets):
-        for name, value in one.model.state_dict().items():
-            tensors[f"{k}.{name}"] = (value.float() if value.is_floating_point() else value).contiguous().cpu().clone()
+    tensors: dict[str, Tensor] = {}
+    nets_told = [
+        {**_told_net(one), "state": pack(_single(one.model.state_dict()), tensors, str(k))}
+        for k, one in (enumerate(nets))
+    ]
     binary = bytes_of(tensors)
     body = {
         "format": FORMAT,
@@ -45,7 +48,7 @@ def save(path: str | os.PathLike[str], estimator: Any) -> None:
         "class": type(estimator).__name__,
         "params": {name: _told(value, name) for name, value in estimator.get_params(deep=False).items()},
         "fitted": {name: _told(value, name) for name, value in learned.items()},
-        "nets": [_told_net(one) for one in nets],
+        "nets": nets_told,
         "tensors_sha256": _sum(binary),
     }
     text = json.dumps({**body, "sha256": _sum(_canonical(body))}, indent=1, ensure_ascii=False)
@@ -92,7 +95,7 @@ def load(path: str | os.PathLike[str], kind: str, known: Sequence[str]) -> tuple
     facts = {name: _read(value) for name, value in body["fitted"].items()}
     tensors = tensors_of(binary)
     settings = {"class_weight": None, **params}
-    nets = tuple(_read_net(one, settings, _of(tensors, k)) for k, one in enumerate(body["nets"]))
+    nets = tuple(_read_net(one, settings, tensors) for one in body["nets"])
     return params, {**facts, "nets_": nets}
 
 
@@ -115,7 +118,7 @@ def _told_net(one: Fitted) -> dict[str, Any]:
     }
 
 
-def _read_net(told: dict[str, Any], settings: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Fitted:
+def _read_net(told: dict[str, Any], settings: dict[str, Any], tensors: dict[str, Tensor]) -> Fitted:
     features = TableFeatures.from_dict(told["features"])
     tasks = tuple(
         Task(one["name"], one["kind"], classes=one["classes"], class_weight=_tuple(one["class_weight"]))
@@ -123,7 +126,7 @@ def _read_net(told: dict[str, Any], settings: dict[str, Any], tensors: dict[str,
     )
     with torch.random.fork_rng(devices=[]):
         model = net(settings, features, tasks)
-    model.load_state_dict(tensors)
+    model.load_state_dict(unpack(told["state"], tensors))
     units = Units(np.array(told["center"]), np.array(told["scale"]))
     return Fitted(
         features,
@@ -197,8 +200,9 @@ def _read(value: Any) -> Any:
     return known[value["name"]](**{name: _read(v) for name, v in value["fields"].items()})
 
 
-def _of(tensors: dict[str, torch.Tensor], k: int) -> dict[str, torch.Tensor]:
-    return {name.removeprefix(f"{k}."): value for name, value in tensors.items() if name.startswith(f"{k}.")}
+def _single(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as they were trained: predictions are in double precision, parameters are not."""
+    return {k: v.float() if isinstance(v, Tensor) and v.is_floating_point() else v for k, v in state.items()}
 
 
 def _tuple(values: Any) -> Any:
