@@ -167,7 +167,7 @@ def test_bad_comparisons():
     with pytest.raises(InputError, match="no scores of the method 'jiont'; the table has single, joint"):
         differences(table, "jiont", "single")
     with pytest.raises(InputError, match="unknown metric"):
-        differences(table, "joint", "single", "accuracy")
+        differences(table, "joint", "single", "acuracy")
     blind = replace(table, n_train=np.zeros(len(table)))
     for ask in (differences, delta_m):
         with pytest.raises(InputError, match="n_train"):

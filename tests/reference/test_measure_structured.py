@@ -13,8 +13,20 @@ from seqeval.metrics import f1_score as entity_f1
 from sklearn import metrics as sk
 
 from relatask.kinds import registry
-from relatask.measure import compare_task, evaluate, evaluate_task, paired_bootstrap, paired_bootstrap_seeds, score_of
-from relatask.measure.structured import FURTHER, FURTHER_WORDS, METRICS_OF, metric_named
+from relatask.measure import (
+    METRICS,
+    Scores,
+    compare_task,
+    differences,
+    evaluate,
+    evaluate_task,
+    paired_bootstrap,
+    paired_bootstrap_seeds,
+    score_of,
+    verdict_words,
+)
+from relatask.measure.catalogue import FURTHER, FURTHER_WORDS, metric_named
+from relatask.measure.structured import METRICS_OF
 from relatask.notices import InputError
 
 SEEDS = st.integers(0, 10**6)
@@ -297,3 +309,21 @@ def test_the_direction_of_the_metric_is_heeded_and_draws_are_of_their_seed():
     assert better == compare_task("regression", y, near, far, draws=200)
     assert better != compare_task("regression", y, near, far, draws=200, seed=1)
     assert better.seeds == (2, 2)
+
+
+def test_scores_of_a_net_are_compared_over_splits_as_any_others():
+    rows = [
+        {"method": m, "task": task, "metric": "entity_f1", "split": str(k), "value": v + 0.01 * k, "better": "higher"}
+        | {"n": 10, "n_train": 40}
+        for m, v in (("joint", 0.9), ("single", 0.8))
+        for task in ("slots", "(all tasks)")
+        for k in (0, 1, 3 if m == "joint" else 2)
+    ]
+    for row in rows:
+        row["split"] = {"3": "2"}.get(row["split"], row["split"])
+    found = differences(Scores.of(rows), "joint", "single", "entity_f1")
+    assert found["slots"].verdict == "helped"
+    assert "F1 of the entities" in verdict_words(found)
+    assert not set(FURTHER) & set(METRICS)
+    with pytest.raises(InputError, match="'entity_f1' is not one of tasks of kind regression"):
+        evaluate([1.0], [1.0], [0], metrics=["entity_f1"])

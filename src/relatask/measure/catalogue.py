@@ -54,7 +54,32 @@ _TABLE: dict[str, tuple[Metric, frozenset[str], str]] = {
 METRICS: dict[str, Metric] = {name: metric for name, (metric, _, _) in _TABLE.items()}
 """Every metric by name, with its direction."""
 
-WORDS: dict[str, str] = {name: words for name, (_, _, words) in _TABLE.items()}
+FURTHER_WORDS: dict[str, str] = {
+    "accuracy": "share of labels predicted right",
+    "balanced_accuracy": "mean over the classes of the share predicted right",
+    "macro_f1": "mean F1 of the classes",
+    "ece": "expected calibration error",
+    "average_precision": "average precision",
+    "macro_average_precision": "average precision, mean of the classes",
+    "macro_auc": "area under the ROC curve, mean of the classes",
+    "micro_f1": "F1 of all entries together",
+    "quadratic_kappa": "Cohen's kappa with squared distances",
+    "entity_f1": "F1 of the entities",
+    "map": "COCO average precision, overlaps of .5 to .95",
+    "map50": "COCO average precision at an overlap of .5",
+    "miou": "intersection by union of pixels, mean of the classes",
+    "spearman": "Spearman's rank correlation",
+    "pearson": "Pearson's correlation",
+}
+"""Metrics that only single tasks of some kind have, in words; `relatask.measure.structured` computes them."""
+
+FURTHER: dict[str, Metric] = {
+    name: Metric(name, better="lower", error=True) if name == "ece" else Metric(name, better="higher")
+    for name in FURTHER_WORDS
+}
+"""The same with their directions."""
+
+WORDS: dict[str, str] = {name: words for name, (_, _, words) in _TABLE.items()} | FURTHER_WORDS
 """Every metric in words, for pages and sentences."""
 
 KINDS_OF: dict[str, frozenset[str]] = {name: kinds for name, (_, kinds, _) in _TABLE.items()}
@@ -147,9 +172,14 @@ def known_metric(name: str) -> str:
     InputError
         For an unknown name, with the known ones.
     """
-    if name not in METRICS:
-        raise InputError(f"unknown metric {name!r}; expected one of {', '.join(METRICS)}.")
+    if name not in METRICS and name not in FURTHER:
+        raise InputError(f"unknown metric {name!r}; expected one of {', '.join((*METRICS, *FURTHER))}.")
     return name
+
+
+def metric_named(name: str) -> Metric:
+    """Give a metric by its name, with its direction; `known_metric` refuses others."""
+    return FURTHER[known_metric(name)] if name in FURTHER else METRICS[known_metric(name)]
 
 
 def suits(name: str, kinds: Collection[str]) -> bool:
@@ -157,7 +187,7 @@ def suits(name: str, kinds: Collection[str]) -> bool:
     there = set(kinds)
     if len(there) > 1 and is_overall_only(name):
         return name == "d2_mean_of_tasks"
-    return bool(KINDS_OF[name] & there)
+    return bool(KINDS_OF.get(name, frozenset()) & there)
 
 
 def check_metrics(names: Sequence[str], kinds: Collection[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from relatask.measure.catalogue import METRICS, known_metric, overall_metric, task_metric
+from relatask.measure.catalogue import known_metric, metric_named, overall_metric, task_metric
 from relatask.measure.intervals import benjamini_hochberg, corrected_interval, without_rounding
 from relatask.measure.scores import ALL, Scores
 from relatask.notices import InputError
@@ -235,7 +235,7 @@ def _paired(
     a, b = scores_grid(ours, tasks, splits, ours.value), scores_grid(theirs, tasks, splits, theirs.value)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = scores_grid(ours, tasks, splits, ours.n / np.where(ours.n_train > 0, ours.n_train, np.nan))
-    d = without_rounding(METRICS[metric].sign * (a - b), a, b)
+    d = without_rounding(metric_named(metric).sign * (a - b), a, b)
     rows = []
     for k, task in enumerate(tasks):
         both = ~np.isnan(d[k])

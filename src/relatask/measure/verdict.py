@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from relatask.measure.catalogue import METRICS, WORDS, known_metric
+from relatask.measure.catalogue import WORDS, known_metric, metric_named
 from relatask.measure.differences import BOOTSTRAP, HELPED, HURT, NEUTRAL, Difference, Differences
 from relatask.measure.scores import ALL, Scores
 from relatask.notices import InputError
@@ -36,7 +36,7 @@ def best_single(scores: Scores, names: Sequence[str], metric: str = "explained_v
     ...             ["scaled", "raw"], "rmse")
     'raw'
     """
-    sign = METRICS[known_metric(metric)].sign
+    sign = metric_named(known_metric(metric)).sign
     found = {}
     for name in names:
         values = scores.where(method=name, task=ALL, metric=metric).value
@@ -123,16 +123,16 @@ def _basis(found: Differences) -> str:
 
 
 def _number(metric: str, value: float) -> str:
-    return f"{100 * value:.1f}%" if METRICS[metric].share else f"{value:.3g}"
+    return f"{100 * value:.1f}%" if metric_named(metric).share else f"{value:.3g}"
 
 
 def _step(metric: str, value: float) -> str:
-    text = f"{100 * value:.1f}" if METRICS[metric].share else f"{value:.3g}"
+    text = f"{100 * value:.1f}" if metric_named(metric).share else f"{value:.3g}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
 def _interval(row: Difference, level: float) -> str:
-    unit = " points" if METRICS[row.metric].share else ""
+    unit = " points" if metric_named(row.metric).share else ""
     if np.isnan(row.low):
         return f"{_step(row.metric, row.difference)}{unit}, without an interval"
     ends = f"{_step(row.metric, row.low)} to {_step(row.metric, row.high)}"
@@ -161,7 +161,7 @@ def _overall(found: Differences) -> str:
 
 def _both_bad(row: Difference) -> str:
     """A clause where neither method is of use: explained variance below 0."""
-    if not METRICS[row.metric].share or not max(row.value, row.baseline_value) < 0:
+    if not metric_named(row.metric).share or not max(row.value, row.baseline_value) < 0:
         return ""
     what = {
         "explained_variance_global": "the mean of all test rows",

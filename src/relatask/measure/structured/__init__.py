@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from relatask.measure.catalogue import metric_named
 from relatask.measure.paired import Paired, paired_bootstrap_seeds
 from relatask.measure.structured import parts
 from relatask.measure.structured.measured import Ints, Measured, numbers
-from relatask.measure.structured.table import FURTHER, FURTHER_WORDS, METRICS_OF, metric_named
+from relatask.measure.structured.table import METRICS_OF
 from relatask.notices import InputError
 from relatask.tasks import KINDS
 
-__all__ = ["FURTHER", "FURTHER_WORDS", "METRICS_OF", "compare_task", "evaluate_task", "metric_named", "score_of"]
+__all__ = ["METRICS_OF", "compare_task", "evaluate_task", "score_of"]
 
 
 def evaluate_task(

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from relatask.measure.catalogue import METRICS
 from relatask.measure.structured import classes, numeric, parts
 from relatask.measure.structured.measured import Measured
-from relatask.tasks import Metric
 
 _ERRORS = {
     "rmse": numeric.Mean(numeric.squares, np.sqrt),
@@ -66,33 +64,3 @@ METRICS_OF: Mapping[str, Mapping[str, Measured]] = {
     },
 }
 """What each kind is scored by; the first decides between two models."""
-
-FURTHER_WORDS: Mapping[str, str] = {
-    "accuracy": "share of labels predicted right",
-    "balanced_accuracy": "mean over the classes of the share predicted right",
-    "macro_f1": "mean F1 of the classes",
-    "ece": "expected calibration error",
-    "average_precision": "average precision",
-    "macro_average_precision": "average precision, mean of the classes",
-    "macro_auc": "area under the ROC curve, mean of the classes",
-    "micro_f1": "F1 of all entries together",
-    "quadratic_kappa": "Cohen's kappa with squared distances",
-    "entity_f1": "F1 of the entities",
-    "map": "COCO average precision, overlaps of .5 to .95",
-    "map50": "COCO average precision at an overlap of .5",
-    "miou": "intersection by union of pixels, mean of the classes",
-    "spearman": "Spearman's rank correlation",
-    "pearson": "Pearson's correlation",
-}
-"""Those that only single tasks have, in words."""
-
-FURTHER: Mapping[str, Metric] = {
-    name: Metric(name, better="lower", error=True) if name == "ece" else Metric(name, better="higher")
-    for name in FURTHER_WORDS
-}
-"""The same with their directions."""
-
-
-def metric_named(name: str) -> Metric:
-    """Give a metric by its name, of single tasks or of studies."""
-    return FURTHER[name] if name in FURTHER else METRICS[name]
