@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from examples.runs.common import start
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from examples.runs.common import start
 from relatask.data import load
 from relatask.data.features import Vocabulary
 from relatask.data.tensors import Loader, Sequences
@@ -92,6 +92,7 @@ class Forget(nn.Module):
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
+        """Give words (n, T)."""
         if not self.training:
             return x
         return torch.where((torch.rand(x.shape, device=x.device) < self.share) & (x != 0), 1, x)
@@ -106,6 +107,7 @@ class Read(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
+        """Give states (n, T, 2 hidden)."""
         there = (h != 0).any(-1)
         lengths = (there * torch.arange(1, h.shape[1] + 1, device=h.device)).amax(1).clamp(min=1)
         packed = pack_padded_sequence(h, lengths.cpu(), batch_first=True, enforce_sorted=False)
@@ -120,6 +122,7 @@ class Embed(nn.Module):
         self.embedding, self.drop = nn.Embedding(numbers, width, padding_idx=0), nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Give vectors (n, T, width)."""
         return self.drop(self.embedding(x))
 
 
@@ -133,6 +136,7 @@ class Sentence(nn.Module):
         self.linear = nn.Linear(features + fed, classes)
 
     def forward(self, h: Tensor) -> Tensor:
+        """Give (n, classes)."""
         own = h[..., : self.features]
         there = (own != 0).any(-1)
         scores = self.attention(own)[..., 0].masked_fill(~there, -1e9)
