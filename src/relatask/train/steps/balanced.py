@@ -82,12 +82,13 @@ class Balanced(Step):
                 _scaled(losses.extra, update).backward()
             return None
         shared: list[Parameter] = self.__dict__["shared"]
-        heads = {str(task): self.__dict__["own"][task] for task in losses.values}
+        own: dict[Hashable, list[Parameter]] = self.__dict__["own"]
+        one = isinstance(self.balancer, FromLosses)  # one scalar is descended: nothing is divided among heads
         return backward(
             named(losses.values),
             self.balancer,
             shared=None if self.representation else shared,
-            heads=heads,
+            heads=None if one else {str(task): own[task] for task in losses.values},
             on_idle="allow",  # what a batch does not reach (a branch, a modality) is no fault
             representation=self._representation(losses) if self.representation else None,
             extra=losses.extra,
