@@ -46,7 +46,9 @@ def overlap(a: npt.ArrayLike, b: npt.ArrayLike) -> Floats:
     return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
 
 
-def distinct(boxes: npt.ArrayLike, scores: npt.ArrayLike, labels: npt.ArrayLike, most: float = 0.5) -> Ints:
+def distinct(
+    boxes: npt.ArrayLike, scores: npt.ArrayLike, labels: npt.ArrayLike, most: float = 0.5, limit: int | None = None
+) -> Ints:
     """Leave out boxes that overlap a better one of their class (non-maximum suppression).
 
     Parameters
@@ -55,6 +57,8 @@ def distinct(boxes: npt.ArrayLike, scores: npt.ArrayLike, labels: npt.ArrayLike,
         What was found.
     most : float
         The largest overlap that two boxes of one class may have.
+    limit : int, optional
+        How many to keep.
 
     Returns
     -------
@@ -68,12 +72,12 @@ def distinct(boxes: npt.ArrayLike, scores: npt.ArrayLike, labels: npt.ArrayLike,
     """
     order = np.argsort(-np.asarray(scores, dtype=float), kind="stable")
     box, label = np.asarray(boxes, dtype=float).reshape(-1, 4)[order], np.asarray(labels)[order]
-    clash = np.triu((overlap(box, box) > most) & (label[:, None] == label[None]), 1)
-    kept = np.ones(len(order), dtype=bool)
-    for i in range(len(order)):
-        if kept[i]:
-            kept &= ~clash[i]
-    return order[kept]
+    left, kept = np.arange(len(order)), list[int]()
+    while len(left) and len(kept) != limit:
+        best, left = left[0], left[1:]
+        kept.append(best)
+        left = left[(label[left] != label[best]) | (overlap(box[best], box[left])[0] <= most)]
+    return order[np.array(kept, dtype=np.int64)]
 
 
 def _area(boxes: Floats) -> Floats:

@@ -146,5 +146,6 @@ def test_kept_boxes_do_not_overlap_and_each_left_out_has_a_better_one(seed):
     clash = (overlap(boxes, boxes) > 0.4) & (labels[:, None] == labels[None]) & ~np.eye(15, dtype=bool)
     assert not clash[np.ix_(kept, kept)].any()
     assert (np.diff(scores[kept]) <= 0).all()
+    assert distinct(boxes, scores, labels, 0.4, limit=3).tolist() == kept[:3].tolist()
     for i in set(range(15)) - set(kept.tolist()):
         assert any(clash[i, j] and scores[j] > scores[i] for j in kept)

@@ -18,7 +18,8 @@ from relatask.kinds.labels import classes_of
 from relatask.notices import InputError
 from relatask.tasks import Better, Task
 
-_CANDIDATES = 1000
+_CANDIDATES = 1000  # locations and classes of a picture that are looked at, the best ones
+_LEAST = 0.05  # the chance of a class from which a box is told
 
 
 class Detection(Kind):
@@ -83,20 +84,26 @@ class Detection(Kind):
         return losses.index_add(0, rows, (1 - generalized + quality) / by[rows])
 
     def answer(self, output: Tensor, task: Task) -> Any:
-        """A list of ``{"boxes": (k, 4), "scores": (k,), "labels": (k,)}``, best first; at most 100 a picture."""
+        """A list of ``{"boxes": (k, 4), "scores": (k,), "labels": (k,)}``, best first; at most 100 a picture.
+
+        Told is what has a chance above .05; the score is the geometric mean of chance and quality, and of boxes of one
+        class that overlap by more than one half the best one is left.
+        """
         with torch.no_grad():
             seen = read(output.detach())
-            scores = (seen.logits.sigmoid() * seen.quality.sigmoid()[..., None]).sqrt().cpu()
+            chances = seen.logits.sigmoid()
+            scores = (chances * seen.quality.sigmoid()[..., None]).sqrt() * (chances > _LEAST)
+            scores = scores.cpu()
             boxes = seen.boxes.cpu()
             edge = (seen.centres + seen.strides[:, None] / 2).amax(0).cpu()
         found = []
         for score, box in zip(scores, boxes, strict=True):
             flat = score.flatten()
             best, index = flat.topk(min(_CANDIDATES, len(flat)))
-            index = index[best > 0.05]
+            index = index[best > 0]
             place, label = index // score.shape[1], index % score.shape[1]
             within = torch.minimum(box[place].clamp(min=0), edge.repeat(2))
-            kept = distinct(within.numpy(), flat[index].numpy(), label.numpy())[:MOST]
+            kept = distinct(within.numpy(), flat[index].numpy(), label.numpy(), limit=MOST)
             found.append({"boxes": within[kept], "scores": flat[index][kept], "labels": label[kept]})
         return found
 
