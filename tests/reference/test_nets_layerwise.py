@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from relatask.data.tensors import Columns, Loader
 from relatask.nets import (
     MTAN,
     CrossStitch,
@@ -25,6 +26,8 @@ from relatask.nets import (
 )
 from relatask.notices import InputError
 from relatask.relations import Graph, LearnedCovariance, Pairwise, Ridge, SharedSparsity, TraceNorm
+from relatask.tasks import Task
+from relatask.train import Branch, Run, fit
 
 TASKS = ("a", "b", "c")
 
@@ -572,6 +575,25 @@ class TestLearningToBranch:
             model.tick()
         paths = model.branches()
         assert paths["a"] == paths["b"] != paths["c"] == paths["d"]
+
+    def test_a_callback_cools_it_and_keeps_the_tree(self) -> None:
+        model = self.model(temperature=4.0, decay=0.5)
+        source = Columns(torch.randn(12, 4), {task: torch.randn(12) for task in TASKS})
+        kept: list[dict[str, tuple[int, ...]]] = []
+
+        class Look:
+            def on_epoch(self, run: Run) -> None:
+                kept.append(run.model.branches())
+
+        tasks = [Task(task) for task in TASKS]
+        fit(model, tasks, Loader(source, 6), epochs=3, callbacks=[Branch(freeze=2), Look()], device="cpu")
+        assert model.temperature.item() == 0.5
+        assert bool(model.frozen)
+        assert model.branches() == kept[1]
+        assert not any(p.requires_grad for p in model.odds)
+        hard = HardSharing(dense(4, 3)(), heads(3))
+        with pytest.raises(InputError, match="Branch: the model is a HardSharing, which has no branches"):
+            fit(hard, tasks, Loader(source, 6), epochs=1, callbacks=[Branch()], device="cpu")
 
     def test_what_cannot_stand_is_refused(self) -> None:
         with pytest.raises(InputError, match=r"nodes is \[2\] for 2 stages"):

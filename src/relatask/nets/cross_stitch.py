@@ -77,7 +77,7 @@ class CrossStitch(Model):
             inputs = list(torch.tensordot(alpha, alike(outputs, self.tasks, number, "CrossStitch"), dims=1))
             self.show_gate(f"stitch {number}", alpha)
         held = dict(zip(self.tasks, inputs, strict=True))
-        return {task: self.heads[task](held[task]) for task in asked}
+        return self.heads.each({task: held[task] for task in asked})
 
     @classmethod
     def example(cls, tasks: Sequence[Hashable], features: int) -> Self:

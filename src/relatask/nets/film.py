@@ -77,7 +77,7 @@ class FiLM(Model):
         asked = self.asked(tasks)
         first = self.stages[0](x)
         features_of(first, 0, "FiLM", self.widths[0])
-        return {task: self.heads[task](self._conditioned(first, task)) for task in asked}
+        return self.heads.each({task: self._conditioned(first, task) for task in asked})
 
     def own(self, task: Hashable) -> Iterable[nn.Module | Parameter]:
         """The task's head, and its scales and shifts or its embedding."""

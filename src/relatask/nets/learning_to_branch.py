@@ -55,7 +55,7 @@ class LearningToBranch(Model):
     --------
     >>> model = LearningToBranch([lambda: nn.Linear(5, 8)], {"a": nn.Linear(8, 1), "b": nn.Linear(8, 1)})
     >>> outputs = model(torch.zeros(3, 5))  # soft while training
-    >>> model.tick()  # once an epoch, or every few steps
+    >>> model.tick()  # once an epoch: with `fit`, the callback `relatask.train.Branch` does both
     >>> sorted(model.branches())
     ['a', 'b']
     >>> model.freeze()
@@ -104,7 +104,7 @@ class LearningToBranch(Model):
         for number, odds in enumerate(self.odds):
             self.show_gate(f"parents {number + 1}" if number + 1 < len(self.odds) else "heads", odds.softmax(-1))
         held = self._tree(x, asked) if self.frozen or not self.training else self._soft(x)
-        return {task: self.heads[task](held[task]) for task in asked}
+        return self.heads.each({task: held[task] for task in asked})
 
     def tick(self) -> None:
         """Lower the temperature."""

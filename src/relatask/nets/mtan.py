@@ -82,7 +82,7 @@ class MTAN(Model):
             h = stage(h)
             features_of(h, number, "MTAN", width)
             levels.append(h)
-        return {task: self.heads[task](self._attended(levels, task)) for task in self.asked(tasks)}
+        return self.heads.each({task: self._attended(levels, task) for task in self.asked(tasks)})
 
     def own(self, task: Hashable) -> Iterable[nn.Module | Parameter]:
         """The task's masks and head."""

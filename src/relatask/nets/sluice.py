@@ -112,7 +112,7 @@ class Sluice(Model):
             self.add_penalty("orthogonality", self.orthogonality * torch.stack(terms).mean())
         if self.betas:
             self.show_gate("beta", torch.stack(list(self.betas)))
-        return {task: self.heads[task](self._mixed(levels, self.tasks.index(task))) for task in asked}
+        return self.heads.each({task: self._mixed(levels, self.tasks.index(task)) for task in asked})
 
     def own(self, task: Hashable) -> Iterable[nn.Module | Parameter]:
         """The task's head and its mixture of stages."""

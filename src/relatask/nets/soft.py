@@ -84,7 +84,7 @@ class SoftSharing(Model):
         """Give every task's output by its own encoder and head."""
         if self.training and self._pulls and not any("encoders" in terms for terms in self._terms):
             self.add_penalty("encoders", self.tied())
-        return {task: self.heads[task](self.encoders(x, task)) for task in self.asked(tasks)}
+        return self.heads.each({task: self.encoders(x, task) for task in self.asked(tasks)})
 
     def own(self, task: Hashable) -> Iterable[nn.Module | Parameter]:
         """The task's encoder and head."""

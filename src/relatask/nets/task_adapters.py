@@ -85,7 +85,7 @@ class TaskAdapters(Model):
 
     def forward(self, x: Any, tasks: Sequence[Hashable] | None = None) -> dict[Hashable, Any]:
         """Run the encoder for each asked task with its weights."""
-        return {task: self.heads[task](self._encoded(x, task)) for task in self.asked(tasks)}
+        return self.heads.each({task: self._encoded(x, task) for task in self.asked(tasks)})
 
     def own(self, task: Hashable) -> Iterable[nn.Module | Parameter]:
         """The task's changes of weights and its head."""

@@ -1,6 +1,6 @@
 """Train: steps and the loop that runs them."""
 
-from relatask.train.callbacks import Freeze, LearnRelation
+from relatask.train.callbacks import Branch, Freeze, LearnRelation, SaveEvery
 from relatask.train.loop import fit
 from relatask.train.losses import Losses, LossesOf, losses_of
 from relatask.train.run import Run
@@ -22,6 +22,7 @@ __all__ = [
     "Alternating",
     "AutoLambda",
     "Balanced",
+    "Branch",
     "Freeze",
     "LearnRelation",
     "Losses",
@@ -29,6 +30,7 @@ __all__ = [
     "MoDo",
     "Run",
     "SDMGrad",
+    "SaveEvery",
     "Step",
     "Trained",
     "fit",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from relatask.nets.learning_to_branch import LearningToBranch
 from relatask.notices import InputError
 from relatask.train.run import Run
 from relatask.train.update import parameters_of
@@ -96,3 +97,54 @@ class Freeze:
         for parameter in parameters_of(run.model, self.what):
             parameter.requires_grad_(not rests)
         run.step.prepare(run.model)
+
+
+class Branch:
+    """Let a `LearningToBranch` net choose ever more sharply, epoch by epoch, and keep its tree from one epoch on.
+
+    Parameters
+    ----------
+    freeze : int, optional
+        The first epoch in which the likeliest tree alone is trained; never by default.
+    """
+
+    def __init__(self, freeze: int | None = None) -> None:
+        self.freeze = freeze
+
+    def on_start(self, run: Run) -> None:
+        """Refuse another model."""
+        if not isinstance(run.model, LearningToBranch):
+            raise InputError(
+                f"Branch: the model is a {type(run.model).__name__}, which has no branches to choose; give a "
+                "LearningToBranch, or leave Branch out of callbacks."
+            )
+
+    def on_epoch_start(self, run: Run) -> None:
+        """Freeze the tree, if it is time (or, in a run that was taken up again, if it was)."""
+        assert isinstance(run.model, LearningToBranch)
+        if run.model.frozen or (self.freeze is not None and run.epoch >= self.freeze):
+            run.model.freeze()
+            run.step.prepare(run.model)
+
+    def on_epoch(self, run: Run) -> None:
+        """Lower the temperature."""
+        assert isinstance(run.model, LearningToBranch)
+        run.model.tick()
+
+
+class SaveEvery:
+    """Save the run every so many steps, beside the end of every epoch; for epochs that take long.
+
+    Parameters
+    ----------
+    steps : int
+        How many.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_step(self, run: Run) -> None:
+        """Ask for it, if it is time."""
+        if run.steps % self.steps == 0:
+            run.ask_to_save()
