@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from relatask.cli.config import ModelConfig, RelationConfig, RunConfig
+from relatask.cli.config import ModelConfig, NetworkConfig, RelationConfig, RunConfig
 from relatask.cli.matrix import read_matrix
 from relatask.cli.problem import Problem
 from relatask.cli.splitting import GroupSplit, KFoldSplit, RandomSplit
@@ -84,9 +84,15 @@ def build_relation(relations: Sequence[RelationConfig], folder: Path, tasks: Seq
     return made.bind(list(tasks))
 
 
-def build_model(config: RunConfig, folder: Path, tasks: Sequence[Any], model: ModelConfig | None = None) -> Any:
+def build_model(
+    config: RunConfig, folder: Path, tasks: Sequence[Any], model: ModelConfig | NetworkConfig | None = None
+) -> Any:
     """Return the unfitted estimator that a configuration describes, or a variant of its model."""
     model = config.model if model is None else model
+    if isinstance(model, NetworkConfig):
+        from relatask.cli.network import build_network
+
+        return build_network(config, folder, tasks, model)
     relation = build_relation(model.relation, folder, tasks)
     settings = {key: getattr(model, key) for key in MODEL_SETTINGS} | {"standardize": config.features.standardize}
     if config.kinds == ("regression",):
@@ -114,19 +120,27 @@ def kinds_of(config: RunConfig, tasks: Sequence[Any]) -> dict[Any, str]:
 
 def study_kind(config: RunConfig, tasks: Sequence[Any]) -> str | dict[Any, str]:
     """Return the kind as `relatask.study.compare` takes it: one for all, or one for each task."""
+    if config.several and config.data.by is None:  # columns have classes of their own
+        return kinds_of(config, tasks)
     return config.kinds[0] if len(config.kinds) == 1 else kinds_of(config, tasks)
 
 
 def make_encoder(config: RunConfig) -> Any:
-    """Return the unfitted encoder of the inputs."""
+    """Return the unfitted encoder of the inputs; None for networks, which read the table themselves."""
     from relatask.data import TableEncoder
 
+    if config.network is not None:
+        return None
     features = config.features
-    return TableEncoder(features.categorical, max_categories=features.max_categories, impute=features.impute)
+    return TableEncoder(features.categorical, max_categories=features.max_categories or 30, impute=features.impute)
 
 
 def encoded_names(config: RunConfig, problem: Problem) -> tuple[str, ...]:
     """Return the names of the encoded inputs; inputs that cannot be encoded are an error before any work."""
+    if config.network is not None:
+        from relatask.cli.network import read_names
+
+        return read_names(config, problem)
     encoder = make_encoder(config).fit(problem.inputs)
     encoder.transform(problem.inputs)
     return tuple(encoder.feature_names_)
@@ -160,23 +174,31 @@ def describe_splits(config: RunConfig, problem: Problem | None = None) -> str:
     return f"{split.k} splits forward in {split.column}"
 
 
-def method_name(model: ModelConfig) -> str:
+def method_name(model: ModelConfig | NetworkConfig) -> str:
     """Return what tables call the model: its relations, and the intercept where it is not free."""
+    if isinstance(model, NetworkConfig):
+        from relatask.cli.network import network_name
+
+        return network_name(model)
     name = "+".join(relation.name for relation in model.relation)
     return name if model.intercept == "free" else f"{name} ({model.intercept} intercepts)"
 
 
-def parse_methods(text: str, model: ModelConfig) -> dict[str, ModelConfig]:
+def parse_methods(text: str, model: ModelConfig | NetworkConfig) -> dict[str, Any]:
     """Read ``Pairwise,TraceNorm+Ridge,Pairwise(intercept=tied)`` into named variants of the configured model.
 
     A relation named in the configuration keeps the options that it has there; another starts with strength auto.
-    Names in parentheses are the relation's options or the model's settings.
+    Names in parentheses are the relation's options or the model's settings. Of networks see `network_methods`.
     """
     import yaml
 
+    if isinstance(model, NetworkConfig):
+        from relatask.cli.network_methods import network_methods
+
+        return network_methods(text, model)
     there = {relation.name: relation for relation in model.relation}
     variants: dict[str, ModelConfig] = {}
-    for item in _outside(text, ","):
+    for item in outside(text, ","):
         match = re.fullmatch(r"\s*([\w+ ]+?)\s*(?:\((.*)\))?\s*", item, flags=re.DOTALL)
         if match is None:
             raise InputError(
@@ -184,7 +206,7 @@ def parse_methods(text: str, model: ModelConfig) -> dict[str, ModelConfig]:
             )
         names = [name.strip() for name in match[1].split("+")]
         changes: dict[str, Any] = {}
-        for pair in _outside(match[2] or "", ","):
+        for pair in outside(match[2] or "", ","):
             key, equals, value = pair.partition("=")
             if not equals:
                 raise InputError(f"--methods {item.strip()!r}: expected option=value in the parentheses, got {pair!r}.")
@@ -226,7 +248,7 @@ def _variant(
     return made
 
 
-def _outside(text: str, mark: str) -> list[str]:
+def outside(text: str, mark: str) -> list[str]:
     """Split at a mark that is not inside brackets."""
     parts, depth, start = [], 0, 0
     for position, letter in enumerate(text):

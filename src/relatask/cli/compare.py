@@ -14,7 +14,7 @@ from relatask.cli.grid import tabular
 from relatask.cli.loading import Loaded, load
 from relatask.cli.outcome import header, points, points_interval, tell_checks
 from relatask.cli.problem import Problem, read_problem, sha256
-from relatask.cli.run import check_jobs, method_words, run_study, same_run, write_predictions
+from relatask.cli.run import check_jobs, method_words, names_beside, run_study, same_run, write_predictions
 from relatask.notices import InputError
 
 
@@ -38,7 +38,7 @@ def compare(
     check_jobs(jobs)
     loaded = load(config, overrides, output)
     variants = parse_methods(methods, loaded.config.model)
-    taken = [name for name in variants if name in loaded.config.beside]
+    taken = [name for name in variants if name in (*loaded.config.beside, "linear")]
     if taken:
         raise InputError(f"--methods: {taken[0]} is a baseline, and runs anyway.")
     if output is None and (resume or overwrite):
@@ -53,14 +53,15 @@ def compare(
     features = encoded_names(loaded.config, problem)
     if dry_run:
         show.say(
-            f"Dry run: would fit {', '.join(models)} and {', '.join(loaded.config.beside)}; "
+            f"Dry run: would fit {', '.join(models)} and {', '.join(names_beside(loaded, problem))}; "
             f"{describe_splits(loaded.config, problem)}; and write {output or 'nothing'}."
         )
         return 0
     if output is not None:
         prepare(output, resume=resume, overwrite=overwrite, what="comparison")
         write_text(output / "config.resolved.yaml", loaded.resolved())
-    study = run_study(loaded, problem, models, output, jobs, seeds)
+    base = None if loaded.config.network is None else build_model(loaded.config, folder, problem.names)
+    study = run_study(loaded, problem, models, output, jobs, seeds, base)
     rows = [summary(study, name) for name in study.methods]
     facts = {
         "metric": study.metric,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from relatask.cli.models import ROLES, AnyModel, BalanceConfig, ModelConfig, NetworkConfig, RelationConfig
 from relatask.cli.splitting import GroupSplit, RandomSplit, Section, SplitConfig, TimeSplit
 
 
@@ -38,17 +39,29 @@ class FeaturesConfig(Section):
     categorical: Literal["auto"] | tuple[str, ...] = Field(
         default="auto", description="columns of numbers that are categories; columns of text always are"
     )
-    max_categories: int = Field(default=30, ge=2, description="columns at most that one text column becomes")
-    impute: Literal["median", "mean", "none"] = Field(
-        default="none", description="what fills missing numbers, learned on training rows; none: they are an error"
+    max_categories: int | None = Field(
+        default=None,
+        ge=2,
+        description="columns at most that one text column becomes (30), or for a network values with a code (1000)",
     )
-    standardize: bool = Field(default=True, description="mean 0 and variance 1 per column, learned on training rows")
+    impute: Literal["median", "mean", "none"] = Field(
+        default="none",
+        description="what fills missing numbers, learned on training rows; none: they are an error. A network always "
+        "fills in the median, and marks them",
+    )
+    standardize: bool = Field(
+        default=True, description="mean 0 and variance 1 per column, learned on training rows; a network always does"
+    )
+    roles: dict[str, Literal["numeric", "categorical", "text", "image", "sound", "drop"]] = Field(
+        default={}, description="for networks, what a column is read as where that is not what is found: {note: text}"
+    )
 
 
 TARGET_METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("explained_variance_within", "rmse"),
     "binary": ("d2_within", "log_loss", "auc_mean_of_tasks"),
     "count": ("d2_within", "poisson_deviance"),
+    "multiclass": ("d2_within", "log_loss", "error_rate"),
 }
 """What a target's metrics are where nothing is said."""
 
@@ -56,9 +69,10 @@ TARGET_METRICS: dict[str, tuple[str, ...]] = {
 class TaskConfig(Section):
     """One target."""
 
-    kind: Literal["regression", "binary", "count"] = Field(
+    kind: Literal["regression", "binary", "count", "multiclass"] = Field(
         default="regression",
-        description="regression: a number; binary: one of two values, text or numbers; count: a number >= 0 of events",
+        description="regression: a number; binary: one of two values, text or numbers; count: a number >= 0 of events; "
+        "multiclass: one of several values, text or whole numbers (networks only)",
     )
     target: str | None = Field(default=None, description="the column to predict; the task's own name if left out")
     metrics: tuple[str, ...] = Field(
@@ -74,8 +88,8 @@ class TaskConfig(Section):
 
         if isinstance(kind, str) and kind in KINDS and kind not in TARGET_METRICS:
             raise ValueError(
-                f"{kind!r} is not there yet: this version has {', '.join(TARGET_METRICS)}. "
-                "Several classes: a target of kind binary for each"
+                f"{kind!r} is no kind of a table's column: expected {', '.join(TARGET_METRICS)}. "
+                "Other kinds are trained from Python: relatask.train.fit"
             )
         return kind
 
@@ -85,80 +99,6 @@ class TaskConfig(Section):
         if isinstance(raw, dict) and "metrics" not in raw and raw.get("kind") in TARGET_METRICS:
             return {**raw, "metrics": TARGET_METRICS[raw["kind"]]}
         return raw
-
-
-class RelationConfig(BaseModel):
-    """What ties the tasks together: a name from `relatask methods`, a strength, and the relation's own options."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(default="Pairwise", description="a relation from `relatask methods`")
-    strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] | Literal["auto"] | None = Field(
-        default=None, description="a number >= 0, or auto: chosen by cross-validation within the training rows"
-    )
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The relation's own options: what the constructor takes beside the strength."""
-        return dict(self.model_extra or {})
-
-
-def _named(value: Any) -> Any:
-    """Let `relation: TraceNorm` stand for `relation: {name: TraceNorm}`."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-OneRelation = Annotated[RelationConfig, BeforeValidator(_named)]
-
-
-class ModelConfig(Section):
-    """The model of all tasks together."""
-
-    kind: Literal["linear"] = Field(default="linear", description="this version trains linear models")
-    relation: tuple[OneRelation, ...] = Field(
-        default=(RelationConfig(name="Pairwise", strength="auto"),), description="one relation, or a list: their sum"
-    )
-    weighting: Literal["sum", "task", "sample"] = Field(
-        default="sample",
-        description="weights of the losses: 1 per row (sum), 1 per task (task), t/N per row (sample)",
-    )
-    intercept: Literal["free", "tied", "common", "none"] = Field(
-        default="free", description="how the intercepts are shared"
-    )
-    scale_targets: bool = Field(
-        default=False,
-        description="divide each task's labels by their standard deviation on training rows before the relation acts: "
-        "for targets of different units",
-    )
-    solver: Literal["auto", "direct", "admm", "fista", "working_sets"] = Field(
-        default="auto", description="auto picks the cheapest exact one"
-    )
-    tol: float = Field(
-        default=1e-6, gt=0, description="relative duality gap, or relative gradient, at which the solver stops"
-    )
-    max_iter: int = Field(default=10_000, ge=1, description="iterations at most")
-
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _kind_is_there(cls, kind: Any) -> Any:
-        if isinstance(kind, str) and kind != "linear":
-            raise ValueError(
-                f"{kind!r} is not there yet: this version trains linear models only, so write kind: linear. "
-                "Networks will come with the extra relatask[deep]; installing it changes nothing here today"
-            )
-        return kind
-
-    @field_validator("relation", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return [value] if isinstance(value, (str, dict, RelationConfig)) else value
-
-    @field_validator("relation")
-    @classmethod
-    def _at_least_one(cls, value: tuple[RelationConfig, ...]) -> tuple[RelationConfig, ...]:
-        if not value:
-            raise ValueError("expected at least one relation; for independent tasks write relation: Ridge")
-        return value
 
 
 class OutputConfig(Section):
@@ -174,7 +114,7 @@ class RunConfig(Section):
     data: DataConfig
     features: FeaturesConfig = FeaturesConfig()
     tasks: dict[str, TaskConfig] = Field(min_length=1, description="name: how to learn it")
-    model: ModelConfig = ModelConfig()
+    model: AnyModel = ModelConfig()
     baselines: tuple[Literal["single", "single_raw", "pooled", "pooled_slopes"], ...] = Field(
         default=("single", "pooled", "pooled_slopes"),
         description="what sharing is measured against; single is always run",
@@ -218,7 +158,13 @@ class RunConfig(Section):
 
     @property
     def beside(self) -> tuple[str, ...]:
-        """The baselines that run: common slopes with own intercepts for groups only, pooled ones for one kind only."""
+        """The baselines that run: common slopes with own intercepts for groups only, pooled ones for one kind only.
+
+        Beside a network run networks: each task alone, and of groups one for all. (And linear models, where they can.)
+        """
+        if self.network is not None:
+            grouped = self.data.by is not None
+            return tuple(name for name in self.baselines if name == "single" or (name == "pooled" and grouped))
         there = [name for name in self.baselines if self.data.by is not None or name != "pooled_slopes"]
         return tuple(name for name in there if len(self.kinds) == 1 or not name.startswith("pooled"))
 
@@ -236,6 +182,29 @@ class RunConfig(Section):
         if sum(task.primary for task in self.tasks.values()) > 1:
             raise ValueError("tasks: primary: true is expected on one task at most")
         return self
+
+    @model_validator(mode="after")
+    def _several_classes(self) -> RunConfig:
+        several = [name for name, task in self.tasks.items() if task.kind == "multiclass"]
+        if several and self.network is None:
+            raise ValueError(
+                f"tasks.{several[0]}.kind: multiclass is for networks here: write model.kind: mlp (or text, image, "
+                "sound); for linear models, a target of kind binary for each class"
+            )
+        if self.features.roles and self.network is None:
+            raise ValueError("features.roles: is for networks; linear models have features.categorical and exclude")
+        return self
+
+    @property
+    def network(self) -> NetworkConfig | None:
+        """The model's section, where it is a network."""
+        return self.model if isinstance(self.model, NetworkConfig) else None
+
+    @property
+    def linear(self) -> ModelConfig:
+        """The model's section, where it is linear."""
+        assert isinstance(self.model, ModelConfig)
+        return self.model
 
     def target(self, name: str) -> str:
         """The column that the task predicts."""
@@ -255,6 +224,11 @@ class RunConfig(Section):
     def binary(self) -> tuple[str, ...]:
         """The target columns that hold two classes."""
         return tuple(self.target(name) for name, task in self.tasks.items() if task.kind == "binary")
+
+    @property
+    def several(self) -> tuple[str, ...]:
+        """The target columns that hold several classes."""
+        return tuple(self.target(name) for name, task in self.tasks.items() if task.kind == "multiclass")
 
     @property
     def split_column(self) -> str | None:
@@ -285,3 +259,19 @@ class RunConfig(Section):
             return "d2", "d2_mean_of_tasks"
         metric = next((name for name in self.metrics if name in PER_TASK), task_metric(self.metrics[0]))
         return metric, next((name for name in self.metrics if name in OVERALL), overall_metric(self.metrics[0]))
+
+
+__all__ = [
+    "ROLES",
+    "TARGET_METRICS",
+    "BalanceConfig",
+    "DataConfig",
+    "FeaturesConfig",
+    "ModelConfig",
+    "NetworkConfig",
+    "OutputConfig",
+    "RelationConfig",
+    "RunConfig",
+    "TaskConfig",
+    "did_you_mean",
+]

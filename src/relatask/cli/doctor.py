@@ -14,6 +14,7 @@ from typing import Any
 
 import relatask
 from relatask.cli import show
+from relatask.cli.extra import INSTALL, missing
 from relatask.cli.grid import tabular
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "numba", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
@@ -21,21 +22,25 @@ OPTIONAL = {
     "pandas": "pandas frames as X (extra docs)",
     "polars": "polars frames as X",
     "networkx": "graphs of tasks (extra docs)",
-    "torch": "balancers, relations as a loss term (extra deep)",
+    "torch": "networks and balancers (extra deep)",
+    "lightning-fabric": "networks (extra deep)",
+    "torchmetrics": "networks (extra deep)",
+    "safetensors": "networks (extra deep)",
     "distributed": "fits on a cluster, later (extra dask)",
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def environment() -> dict[str, str]:
-    """Return versions and machine, as env.json and the report keep them."""
+def environment(*, deep: bool = False) -> dict[str, str]:
+    """Return versions and machine, as env.json and the report keep them; of a network's run torch's, too."""
     facts = {
         "relatask": relatask.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processors": str(os.cpu_count() or "unknown"),
     }
-    facts |= {name: _version(name) or "absent" for name in NEEDED}
+    needed = (*NEEDED, "torch", "lightning-fabric") if deep else NEEDED
+    facts |= {name: _version(name) or "absent" for name in needed}
     return facts | {name: os.environ[name] for name in THREADS if name in os.environ}
 
 
@@ -50,6 +55,7 @@ def doctor(*, as_json: bool) -> int:
     facts: dict[str, Any] = {
         "environment": environment(),
         "optional": {name: _version(name) for name in OPTIONAL},
+        "deep": not missing(),
         "cache": cache,
         "RELATASK_DATA": os.environ.get("RELATASK_DATA"),
         "self_test": test,
@@ -122,6 +128,12 @@ def _show(facts: dict[str, Any]) -> None:
     out.print(tabular(("optional", "version", "for"), rows, left=3))
     show.say(f"Python: {sys.executable}")
     show.say(f"Cache folder: {facts['cache']}")
+    absent = missing()
+    show.say(
+        "Networks (relatask[deep]): all of it is here."
+        if not absent
+        else f"Networks: {', '.join(absent)} absent; linear models need none of it. To have them: {INSTALL}"
+    )
     where = facts["RELATASK_DATA"]
     missing = where and not Path(where).is_dir()
     show.say(f"RELATASK_DATA: {where or 'not set'}{' (there is no such folder)' if missing else ''}")

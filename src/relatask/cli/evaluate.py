@@ -15,7 +15,7 @@ from relatask.cli.grid import tabular
 from relatask.cli.outcome import share
 from relatask.cli.predict import predict_table
 from relatask.cli.problem import label_column, need
-from relatask.cli.seen import fingerprints, share_seen
+from relatask.cli.seen import fingerprints, raw_fingerprints, share_seen
 from relatask.notices import InputError
 
 MANY = 40
@@ -35,7 +35,7 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
     config = fitted.loaded.config
     table = read_table(data)
     need(table, config.targets, str(data), "a target of the run")
-    table, _ = encode_targets(table, config.binary, str(data), fitted.classes)
+    table, _ = encode_targets(table, config.binary, str(data), fitted.classes, config.several)
     names = tuple(config.tasks) if config.data.by is None else tuple(fitted.model.tasks_.tolist())
     found = predict_table(fitted, table, str(data), names)
     labels = np.column_stack([label_column(table, name, str(data)) for name in config.targets])
@@ -49,7 +49,8 @@ def evaluate(run: Path, data: Path, *, bootstrap: int, seed: int, as_json: bool)
     rows = bootstrap_scores(y, found.prediction, codes, names, wanted, kinds=kinds, repeats=bootstrap, seed=seed)
     for row in rows:
         del row["n_train"]
-    seen = share_seen(run, fingerprints(found.inputs, y, found.tasks))
+    prints = fingerprints if fitted.encoder is not None else raw_fingerprints
+    seen = share_seen(run, prints(found.inputs, y, found.tasks))
     if seen > FEW_SEEN:
         share_said = "the rows" if seen == 1 else f"about {max(100 * seen, 1):.0f}% of the rows"
         show.note(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -106,7 +106,7 @@ def _walk(loc: tuple[Any, ...], raw: Any) -> tuple[type[BaseModel] | None, list[
             path.append(str(part))
             here = here[part]
         else:  # a union's tag
-            models = [model for model in models if model.model_fields["kind"].annotation == Literal[part]] or models
+            models = [model for model in models if part in get_args(model.model_fields["kind"].annotation)] or models
     return (models[0] if models else None), path
 
 

@@ -22,12 +22,30 @@ OURS = (
     "linear.json",
     "linear.npz",
     "encoder.json",
+    "model.json",
+    "model.safetensors",
+    "history.jsonl",
+    "grams.jsonl",
+    "weights.jsonl",
+    "gates.jsonl",
+    "checkpoints",
     "record.json",
     "cells",
     "baseline",
     "report.html",
     "report.md",
     "comparison.json",
+)
+
+LINEAR_ONLY = ("linear.json", "linear.npz", "encoder.json")
+NETWORK_ONLY = (
+    "model.json",
+    "model.safetensors",
+    "history.jsonl",
+    "grams.jsonl",
+    "weights.jsonl",
+    "gates.jsonl",
+    "checkpoints",
 )
 
 

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from relatask.cli.config import RunConfig
 from relatask.cli.explain import explain
+from relatask.cli.extra import need_deep
+from relatask.cli.models import ModelConfig, NetworkConfig
 from relatask.cli.splitting import SPLITS
 from relatask.notices import InputError
 
@@ -68,7 +70,10 @@ def load(file: Path, overrides: Sequence[str] = (), output: Path | None = None) 
     raw = read(file)
     for text in overrides:
         override(raw, text)
-    return Loaded(parse(raw, str(file)), Path(file), output)
+    config = parse(raw, str(file))
+    if config.network is not None:
+        need_deep(f"{file}: model.kind: {config.network.kind}")
+    return Loaded(config, Path(file), output)
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -118,10 +123,12 @@ def override(raw: dict[str, Any], text: str) -> None:
         if depth == len(parents):
             if [*parents, last] == ["data", "split", "kind"] and isinstance(here, dict):
                 _change_kind(here, new)
+            if [*parents, last] == ["model", "kind"] and isinstance(here, dict):
+                _change_model(here, new)
             here[index] = new
             return
-        if isinstance(here, dict) and isinstance(here.get(index), str) and index == "relation":
-            here[index] = {"name": here[index]}
+        if isinstance(here, dict) and isinstance(here.get(index), str) and index in ("relation", "balance"):
+            here[index] = {"name" if index == "relation" else "method": here[index]}
         if isinstance(here, dict) and here.get(index) is None:
             here[index] = {}
         here = here[index]
@@ -137,17 +144,31 @@ def _change_kind(split: dict[str, Any], kind: Any) -> None:
             del split[key]
 
 
+def _change_model(model: dict[str, Any], kind: Any) -> None:
+    """Drop what belongs to linear models only, or to networks only; a relation's strength means another thing there."""
+    former, new = (ModelConfig if one == "linear" else NetworkConfig for one in (model.get("kind", "linear"), kind))
+    if former is not new:
+        for key in [key for key in model if key not in new.model_fields or key == "relation"]:
+            if key in former.model_fields:
+                del model[key]
+
+
 def parse(raw: dict[str, Any], source: str) -> RunConfig:
     """Check a raw configuration; every problem is named with its dotted path."""
     try:
         config = RunConfig.model_validate(raw)
     except ValidationError as error:
         raise InputError(f"{source}: " + "\n  ".join(explain(error, raw))) from error
-    from relatask.cli.build import check_relation_options
+    from relatask.cli.build import check_relation_options, has_strength, relation_class
 
     for position, relation in enumerate(config.model.relation):
         path = "model.relation" if len(config.model.relation) == 1 else f"model.relation.{position}"
         check_relation_options(relation, f"{source}: {path}")
+        if config.network is not None and relation.strength is None and has_strength(relation_class(relation.name)):
+            raise InputError(
+                f"{source}: {path}: a network does not choose the strength of {relation.name}; give a number, for "
+                "example strength: 0.1"
+            )
     return config
 
 

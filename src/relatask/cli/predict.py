@@ -69,9 +69,10 @@ def predict(
 
 
 def told(fitted: Fitted, prediction: np.ndarray, wanted: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the columns that are written: numbers and mean counts; of two classes the likelier one, and the chance.
+    """Return the columns that are written: numbers and mean counts; of classes the likeliest one, and chances.
 
-    The chance is that of the second of the two classes, in order; its column's name ends in its name.
+    Of two classes the chance is that of the second, in order; of several there is one for each. The column's name ends
+    in the class's.
     """
     import pyarrow as pa
 
@@ -80,12 +81,19 @@ def told(fitted: Fitted, prediction: np.ndarray, wanted: tuple[Any, ...]) -> dic
     columns: dict[str, Any] = {}
     for k, name in enumerate(config.tasks if grouped else wanted):
         values, title = prediction if grouped else prediction[:, k], "prediction" if grouped else str(name)
+        chance = "chance of" if grouped else f"{title}, chance of"
+        if config.tasks[name].kind == "multiclass":
+            classes = fitted.classes[config.target(name)]
+            columns[title] = pa.array([classes[place] for place in np.nanargmax(values, axis=1).tolist()])
+            columns |= {f"{chance} {label}": pa.array(values[:, c]) for c, label in enumerate(classes)}
+            continue
+        values = values if values.ndim == 1 else values[:, 0]
         if config.tasks[name].kind != "binary":
             columns[title] = pa.array(values)
             continue
         zero, one = fitted.classes[config.target(name)]
-        columns[title] = pa.array([one if chance > 0.5 else zero for chance in values.tolist()])
-        columns[f"chance of {one}" if grouped else f"{title}, chance of {one}"] = pa.array(values)
+        columns[title] = pa.array([one if value > 0.5 else zero for value in values.tolist()])
+        columns[f"{chance} {one}"] = pa.array(values)
     return columns
 
 
@@ -93,11 +101,12 @@ def told(fitted: Fitted, prediction: np.ndarray, wanted: tuple[Any, ...]) -> dic
 class Predictions:
     """Predicted rows: positions in the table, encoded inputs, tasks (groups), predictions (n,) or (n, tasks).
 
-    What is predicted are numbers, chances of class 1, mean counts, by the kind of the task.
+    What is predicted are numbers, chances of class 1, mean counts, by the kind of the task; where one has several
+    classes, there is one more axis, of their chances. A network's inputs are columns of the table.
     """
 
     rows: np.ndarray
-    inputs: np.ndarray
+    inputs: Any
     tasks: np.ndarray | None
     prediction: np.ndarray
     unknown: dict[str, int]
@@ -109,10 +118,11 @@ def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ..
     known = fitted.model.tasks_
     if by is None:
         X = _encode(fitted, table, source)
-        prediction = np.asarray(fitted.expected(X)).reshape(len(X), -1)
+        prediction = np.asarray(fitted.expected(X))
+        prediction = prediction.reshape(len(prediction), -1) if prediction.ndim < 3 else prediction
         position = {name: k for k, name in enumerate(fitted.loaded.config.tasks)}
         chosen = prediction[:, [position[name] for name in wanted]]
-        return Predictions(np.arange(len(X)), X, None, chosen, fitted.encoder.unknown(table))
+        return Predictions(np.arange(len(chosen)), X, None, chosen, _unknown(fitted, table))
     labels = task_column(table, by, source)
     if known.dtype.kind in "US" and labels.dtype.kind == "i":
         labels = labels.astype(str)
@@ -128,11 +138,22 @@ def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ..
         raise InputError(f"{source}: no row belongs to {show.listed(wanted)}.")
     kept = table.take(rows)
     X = _encode(fitted, kept, source)
-    return Predictions(rows, X, labels[rows], fitted.expected(X, labels[rows]), fitted.encoder.unknown(kept))
+    return Predictions(rows, X, labels[rows], fitted.expected(X, labels[rows]), _unknown(fitted, kept))
+
+
+def _unknown(fitted: Fitted, table: Any) -> dict[str, int]:
+    return {} if fitted.encoder is None else fitted.encoder.unknown(table)
 
 
 def _encode(fitted: Fitted, table: Any, source: str) -> Any:
+    """Return what the model takes: encoded rows, or for a network the columns that it was fitted on."""
     try:
+        if fitted.encoder is None:
+            from relatask.data.table import need_columns
+
+            names = list(fitted.model.feature_names_in_)
+            need_columns(table, names)
+            return table.select(names)
         return fitted.encoder.transform(table)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None

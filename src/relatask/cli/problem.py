@@ -25,7 +25,7 @@ from relatask.notices import InputError
 class Problem:
     """What a study needs: the input columns as a table, labels, tasks, and the column that splits follow.
 
-    `kinds` has one for each task; labels of two classes are 0 and 1, and `classes` says by target what they stand for.
+    `kinds` has one for each task; labels of classes are 0, 1, ..., and `classes` says by target what they stand for.
     """
 
     inputs: pa.Table
@@ -35,12 +35,21 @@ class Problem:
     targets: tuple[str, ...]
     split_column: np.ndarray | None = None
     kinds: tuple[str, ...] = ()
-    classes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    classes: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """How many rows."""
         return self.inputs.num_rows
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many classes each task of kind multiclass has, 0 for others."""
+        targets = self.targets if self.tasks is None else self.targets * len(self.names)
+        return tuple(
+            len(self.classes[target]) if kind == "multiclass" else 0
+            for target, kind in zip(targets, self.kinds, strict=True)
+        )
 
     @property
     def labels(self) -> Any:
@@ -70,7 +79,7 @@ def make_problem(table: pa.Table, config: RunConfig, source: str) -> Problem:
     features = input_columns(table.column_names, config, source)
     check_categorical(table.column_names, features, config, source)
     need(table, config.targets, source, "tasks")
-    table, classes = encode_targets(table, config.binary, source)
+    table, classes = encode_targets(table, config.binary, source, several=config.several)
     y = np.column_stack([label_column(table, name, source) for name in config.targets])
     for name, values in zip(config.targets, y.T, strict=True):
         if np.isnan(values).all():

@@ -24,6 +24,7 @@ from relatask.report import (
     TaskRelation,
     TaskSupport,
     Teaching,
+    Training,
     overall_rows,
 )
 from relatask.report.parts import grid
@@ -50,6 +51,8 @@ def make_record(
     certainty: tuple[TaskCertainty, ...] = (),
     support: tuple[TaskSupport, ...] | None = None,
     splits: str | None = None,
+    relation: TaskRelation | None = None,
+    training: Training | None = None,
 ) -> RunRecord:
     """Return the record of a run.
 
@@ -81,6 +84,10 @@ def make_record(
         Labels per task, where the problem holds none.
     splits : str, optional
         How rows are divided, where that is not as the configuration says.
+    relation : TaskRelation, optional
+        What ties the tasks, where no linear model says it.
+    training : Training, optional
+        How the training of a network went.
     """
     config = loaded.config
     others = [name for name in study.methods if name != main]
@@ -109,7 +116,7 @@ def make_record(
         verdict=tuple(study.verdict(main).split("\n\n")),
         baseline=study.single,
         coefficients=None if model is None else _coefficients(main, problem, features, model, scale),
-        relation=None if model is None else _relation(problem, model, scale),
+        relation=relation if model is None else _relation(problem, model, scale),
         strengths=tuple(
             Strength(cost.method, cost.split, part, _finite(value))
             for cost in study.costs
@@ -123,6 +130,7 @@ def make_record(
         transfer=taught[0],
         removal=taught[1],
         certainty=certainty,
+        training=training,
     )
 
 
@@ -133,7 +141,8 @@ def labels_in_words(problem: Problem) -> str:
     if set(problem.kinds) == {"regression"}:
         return ""
     if problem.tasks is not None or len(set(map(str, problem.classes.values()))) == 1 == len(set(problem.kinds)):
-        return f"two classes, {next(iter(of.values()))}" if of else "counts"
+        size = len(next(iter(problem.classes.values()), ()))
+        return f"{'two' if size == 2 else size} classes, {next(iter(of.values()))}" if of else "counts"
     told = []
     for name, target, kind in zip(problem.names, problem.targets, problem.kinds, strict=True):
         told.append(f"{name}: {of.get(target) or said[kind]}")
@@ -167,8 +176,8 @@ def _support(problem: Problem, study: Any, main: str) -> tuple[TaskSupport, ...]
                 train=float(rows.n_train[at].mean()) if at else 0.0,
                 test=float(rows.n[at].mean()) if at else 0.0,
                 missing=float(1 - len(seen) / len(y)),
-                mean=float(seen.mean()),
-                sd=float(seen.std(ddof=1)) if len(seen) > 1 else None,
+                mean=None if problem.kinds[k] == "multiclass" else float(seen.mean()),
+                sd=float(seen.std(ddof=1)) if len(seen) > 1 and problem.kinds[k] != "multiclass" else None,
             )
         )
     return tuple(support)

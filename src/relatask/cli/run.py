@@ -22,7 +22,7 @@ from relatask.cli.build import (
     study_kind,
 )
 from relatask.cli.doctor import environment
-from relatask.cli.files import OURS, check_folder, is_run, prepare, write_json, write_text
+from relatask.cli.files import LINEAR_ONLY, NETWORK_ONLY, OURS, check_folder, is_run, prepare, write_json, write_text
 from relatask.cli.fitted import save_fitted
 from relatask.cli.live import LiveTable
 from relatask.cli.loading import Loaded, differing, load
@@ -75,9 +75,10 @@ def train(
     write_text(folder / "config.resolved.yaml", loaded.resolved())
     write_json(folder / "env.json", environment())
     write_json(folder / "data.json", describe_data(loaded, problem, features, digest))
-    study = run_study(loaded, problem, {main: model}, folder, jobs)
+    study = run_study(loaded, problem, {main: model}, folder, jobs, base=model)
     try:
-        checks = finish(loaded, problem, study, main, model, digest)
+        done = finish if loaded.config.network is None else finish_network
+        checks = done(loaded, problem, study, main, model, digest)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"every fit is done and kept, the report is not. To go on: {_again()}") from None
     if as_json:
@@ -102,8 +103,12 @@ def run_study(
     folder: Path | None,
     jobs: int,
     seeds: int = 1,
+    base: Any = None,
 ) -> Any:
-    """Fit every method on every split, shown live; an interrupted run says how to go on."""
+    """Fit every method on every split, shown live; an interrupted run says how to go on.
+
+    Beside networks run the twins of `base`, the network that the configuration describes.
+    """
     from relatask.measure.catalogue import task_metric
     from relatask.study import compare
 
@@ -120,7 +125,7 @@ def run_study(
                 problem.tasks,
                 splits=build_splits(loaded.config, problem),
                 seeds=seeds,
-                baselines=loaded.config.beside,
+                baselines=beside(loaded, problem, base),
                 encode=make_encoder(loaded.config),
                 folder=folder,
                 n_jobs=jobs,
@@ -134,6 +139,15 @@ def run_study(
         raise KeyboardInterrupt(f"{kept} and kept. To go on: {_again()}") from None
     # What the configuration asks for is what the verdict is about.
     return dataclasses.replace(study, settings={**study.settings, "metric": metric, "overall": overall})
+
+
+def beside(loaded: Loaded, problem: Problem, base: Any) -> Any:
+    """Return the baselines as `relatask.study.compare` takes them."""
+    if loaded.config.network is None:
+        return loaded.config.beside
+    from relatask.cli import network
+
+    return network.beside(loaded.config, problem, base)
 
 
 @contextmanager
@@ -214,7 +228,12 @@ def method_words(loaded: Loaded, mains: Sequence[str]) -> dict[str, str]:
     from relatask.cli.build import relation_class
     from relatask.study import BASELINES
 
-    model = loaded.config.model
+    network = loaded.config.network
+    if network is not None:
+        from relatask.cli.network import method_words as network_lines
+
+        return network_lines(loaded.config, network, mains)
+    model = loaded.config.linear
     formula = " + ".join(relation_class(relation.name).formula for relation in model.relation)
     kinds = loaded.config.kinds
     ridge = (
@@ -236,7 +255,7 @@ def describe_data(loaded: Loaded, problem: Problem, features: Sequence[str], dig
         "features": list(features),
         "targets": list(problem.targets),
         "by": loaded.config.data.by,
-        "classes": {name: list(pair) for name, pair in problem.classes.items()},
+        "classes": {name: list(values) for name, values in problem.classes.items()},
         "tasks": describe(problem),
     }
 
@@ -255,12 +274,30 @@ def same_run(loaded: Loaded) -> None:
         )
 
 
+def finish_network(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> tuple[Any, ...]:
+    """Do the same for a network."""
+    from relatask.cli.network_run import finish_network
+
+    return finish_network(loaded, problem, study, main, model, digest)
+
+
+def names_beside(loaded: Loaded, problem: Problem) -> list[str]:
+    """Return what runs beside the model."""
+    if loaded.config.network is None:
+        return list(loaded.config.beside)
+    from relatask.cli.network import linear_beside
+
+    return [*loaded.config.beside, *(["linear"] if linear_beside(loaded.config, problem) is not None else [])]
+
+
 def _plan(loaded: Loaded, problem: Problem, main: str, features: Sequence[str]) -> None:
+    files = [name for name in OURS if name != "comparison.json"]
+    there = NETWORK_ONLY if loaded.config.network is None else LINEAR_ONLY
     show.say(
-        f"Dry run: would fit {main} and {', '.join(loaded.config.beside)} on {problem.rows:,} rows, "
+        f"Dry run: would fit {main} and {', '.join(names_beside(loaded, problem))} on {problem.rows:,} rows, "
         f"{len(features)} inputs, {show.plural(len(problem.names), 'task')}; "
         f"{describe_splits(loaded.config, problem)}; "
-        f"and write {loaded.folder}: {', '.join(name for name in OURS if name != 'comparison.json')}."
+        f"and write {loaded.folder}: {', '.join(name for name in files if name not in there)}."
     )
 
 

@@ -31,6 +31,23 @@ def fingerprints(X: np.ndarray, y: np.ndarray, tasks: np.ndarray | None) -> list
     ]
 
 
+def raw_fingerprints(inputs: Any, y: np.ndarray, tasks: np.ndarray | None) -> list[str]:
+    """Return such a hash of each row of a table of inputs as they are: what networks read."""
+    labels = np.asarray(y, dtype=np.float64).reshape(inputs.num_rows, -1) + 0.0
+    labels[np.isnan(labels)] = np.nan
+    columns = [inputs.column(name).to_pylist() for name in sorted(inputs.column_names)]
+    names = [""] * len(labels) if tasks is None else [str(task) for task in tasks.tolist()]
+    found = []
+    for k, row in enumerate(zip(*columns, strict=True)):
+        if np.isnan(labels[k]).all():
+            continue
+        told = repr(tuple(float(value) if isinstance(value, int | float) else value for value in row))
+        found.append(
+            hashlib.blake2b(labels[k].tobytes() + (names[k] + told).encode(), digest_size=_DIGITS // 2).hexdigest()
+        )
+    return found
+
+
 def sketch(prints: list[str]) -> dict[str, Any]:
     """Return what data.json keeps of the training rows: the smallest hashes, and whether these are all."""
     distinct = sorted(set(prints))

@@ -34,7 +34,7 @@ class Streamed:
     names: tuple[Any, ...]
     targets: tuple[str, ...]
     kinds: tuple[str, ...]
-    classes: dict[str, tuple[Any, Any]]
+    classes: dict[str, tuple[Any, ...]]
 
 
 def train_streamed(loaded: Loaded, *, resume: bool, overwrite: bool, dry_run: bool, as_json: bool) -> int:

@@ -76,16 +76,32 @@ class LinearByKind(BaseEstimator):
         self.weighting = weighting
         self.standardize = standardize
 
-    def fit(self, X: Any, y: Any) -> LinearByKind:
-        """Learn from rows X (n, d) and labels y (n,) or (n, t), NaN where missing; classes as 0, 1, ..."""
+    def fit(self, X: Any, y: Any, tasks: Any = None) -> LinearByKind:
+        """Learn from rows.
+
+        Parameters
+        ----------
+        X : (n, d) array, or what `encode` takes
+            Rows.
+        y : (n, t) array or frame; (n,) with `tasks`
+            Labels, NaN where missing; classes as 0, 1, ...
+        tasks : (n,) labels, optional
+            The task of each row; all tasks are then of one kind.
+        """
         kinds = self._kinds
         labels = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y, dtype=np.float64)
+        self._encoder = None if self.encode is None else deepcopy(self.encode).fit(X)
+        rows = self._rows(X)
+        if tasks is not None:
+            model = self._model(kinds)
+            model.fit(rows, labels, tasks=tasks)
+            self._groups, self.tasks_, self.n_iter_ = [([0], model)], model.tasks_, int(np.max(model.n_iter_))
+            self.classes_ = model.classes_ if hasattr(model, "classes_") else {}
+            return self
         labels = labels.reshape(len(labels), -1)
         if labels.shape[1] != len(kinds):
             raise InputError(f"{len(kinds)} kinds for {labels.shape[1]} columns of y; give one for each.")
         self.tasks_ = np.array(list(getattr(y, "columns", range(len(kinds)))))
-        self._encoder = None if self.encode is None else deepcopy(self.encode).fit(X)
-        rows = self._rows(X)
         together = [k for k, kind in enumerate(kinds) if kind != "multiclass"]
         groups = ([together] if together else []) + [[k] for k, kind in enumerate(kinds) if kind == "multiclass"]
         self._groups = [(group, self._model([kinds[k] for k in group])) for group in groups]
@@ -100,12 +116,16 @@ class LinearByKind(BaseEstimator):
         self.n_iter_ = max(int(np.max(model.n_iter_)) for _, model in self._groups)
         return self
 
-    def predict_mean(self, X: Any) -> Floats:
-        """Give numbers, chances of class 1, mean counts, of several classes the mean place: (n, t)."""
+    def predict_mean(self, X: Any, tasks: Any = None) -> Floats:
+        """Give numbers, chances of class 1, mean counts, of several classes the mean place: (n, t); of groups (n,)."""
+        if tasks is not None:
+            return self._of_groups(X, tasks)
         return np.column_stack([v if v.ndim == 1 else v @ np.arange(v.shape[1]) for v in self._answers(X)])
 
-    def predict_proba(self, X: Any) -> dict[Hashable, Floats]:
-        """Give the chances (n, C) of the classes, of every column that has classes."""
+    def predict_proba(self, X: Any, tasks: Any = None) -> Any:
+        """Give the chances (n, C) of the classes, of every column that has classes; of groups (n, C)."""
+        if tasks is not None:
+            return np.asarray(self._groups[0][1].predict_proba(self._rows(X), tasks=tasks))
         found = dict(zip(self.tasks_.tolist(), self._answers(X), strict=True))
         return {
             task: np.stack([1 - found[task], found[task]], axis=1) if found[task].ndim == 1 else found[task]
@@ -113,14 +133,24 @@ class LinearByKind(BaseEstimator):
             if task in self.classes_
         }
 
-    def predict(self, X: Any) -> Floats:
-        """Give numbers, the likelier class, mean counts: (n, t), classes as in `fit`."""
+    def predict(self, X: Any, tasks: Any = None) -> Floats:
+        """Give numbers, the likelier class, mean counts: (n, t), or (n,) of groups; classes as in `fit`."""
+        if tasks is not None:
+            return np.asarray(self._groups[0][1].predict(self._rows(X), tasks=tasks), dtype=np.float64)
         columns = []
         for task, kind, values in zip(self.tasks_.tolist(), self._kinds, self._answers(X), strict=True):
             if kind == "multiclass":
                 values = self.classes_[task][values.argmax(1)]
             columns.append(values > 0.5 if kind == "binary" else values)
         return np.column_stack(columns).astype(np.float64)
+
+    def _of_groups(self, X: Any, tasks: Any) -> Floats:
+        """Expected labels of rows that each belong to a task."""
+        model, rows = self._groups[0][1], self._rows(X)
+        if isinstance(model, MultiTaskClassifier):
+            chances = np.asarray(model.predict_proba(rows, tasks=tasks))
+            return chances @ np.arange(chances.shape[1])
+        return np.asarray(model.predict_mean(rows, tasks=tasks), dtype=np.float64)
 
     @property
     def _kinds(self) -> list[str]:
@@ -133,7 +163,9 @@ class LinearByKind(BaseEstimator):
             if self._kinds[group[0]] == "multiclass":
                 found[group[0]] = np.asarray(model.predict_proba(rows))
                 continue
-            answers = np.asarray(model.predict_mean(rows)).reshape(len(rows), -1)
+            two = isinstance(model, MultiTaskClassifier)
+            answers = np.asarray(model.predict_proba(rows)[..., 1] if two else model.predict_mean(rows))
+            answers = answers.reshape(len(rows), -1)
             found |= {k: answers[:, place] for place, k in enumerate(group)}
         return [found[k] for k in sorted(found)]
 
@@ -145,4 +177,6 @@ class LinearByKind(BaseEstimator):
         if kinds == ["multiclass"]:
             return MultiTaskClassifier(Ridge("auto"), **same)
         relation: Relation = Pairwise("auto") if self.related and len(kinds) > 1 else Ridge("auto")
-        return MultiTaskLinear(kinds, relation, **same)
+        if set(kinds) in ({"binary"}, {"multiclass"}):
+            return MultiTaskClassifier(relation, **same)
+        return MultiTaskLinear(self.kinds if isinstance(self.kinds, Mapping) else kinds, relation, **same)
