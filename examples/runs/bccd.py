@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from examples.runs.common import Results, start
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from relatask.boxes import Matches
 from relatask.data import Collection, load
 from relatask.data.bccd import CELLS, WHITE
 from relatask.data.tensors import Augment, Loader, Pictures
 from relatask.kinds import BoxHead
+from relatask.measure.structured import compare_task, evaluate_task
 from relatask.nets import HardSharing
 from relatask.tasks import Task
 from relatask.train import fit
@@ -35,6 +34,7 @@ TASKS = {
     "white": Task("white", "multiclass", classes=len(WHITE)),
     "cells": Task("cells", "detection", classes=len(CELLS)),
 }
+SHOWN = ("accuracy", "macro_f1", "map", "map50")
 METHODS: dict[str, tuple[str, ...]] = {
     "joint": ("white", "cells"),
     "white alone": ("white",),
@@ -159,18 +159,14 @@ def trained(tasks: tuple[str, ...], rate: float, epochs: int, seed: int, setting
 
 def scores(part: str, tasks: Sequence[str], answers: Mapping[str, Any], settings: Settings) -> Found:
     """Give the scores of a part's answers."""
-    found: Found = {}
-    targets = parts(settings)[part].targets
-    if "white" in tasks:
-        seen = targets["white"] >= 0
-        truth, told = targets["white"][seen], np.asarray(answers["white"])[seen].argmax(1)
-        found["white", "accuracy"] = float(np.mean(told == truth))
-        found["white", "macro_f1"] = float(f1_score(truth, told, average="macro", zero_division=0.0))
-    if "cells" in tasks:
-        matches = Matches.of(scaled(targets["cells"], settings), answers["cells"])
-        found["cells", "map"] = matches.precision()
-        found["cells", "map50"] = matches.precision((0.5,))
-    return found
+    rows = {task: evaluate_task(TASKS[task].kind, truth(part, task, settings), answers[task]) for task in tasks}
+    return {(task, row["metric"]): row["value"] for task in tasks for row in rows[task] if row["metric"] in SHOWN}
+
+
+def truth(part: str, task: str, settings: Settings) -> Any:
+    """Give the labels of a part; boxes in pixels of the pictures as the network sees them."""
+    found = parts(settings)[part].targets[task]
+    return scaled(found, settings) if task == "cells" else found
 
 
 def scaled(cells: Sequence[Mapping[str, Any]], settings: Settings) -> list[dict[str, Any]]:
@@ -190,14 +186,39 @@ def one(method: str, seed: int, settings: Settings) -> Found:
     rate = max(tried, key=tried.__getitem__, default=settings.rates[0])
     model = trained(tasks, rate, settings.epochs, seed, settings)
     answers = model.predict(source("test", tasks, settings), batch_size=16)
-    keep(answers, settings.answers / f"{method.replace(' ', '-')}-{seed}.pt")
+    keep(answers, kept(method, seed, settings))
     return {**scores("test", tasks, answers, settings), ("", "lr"): rate}
+
+
+def kept(method: str, seed: int, settings: Settings) -> Path:
+    """Where a model's test answers are."""
+    return settings.answers / f"{method.replace(' ', '-')}-{seed}.pt"
 
 
 def keep(answers: Mapping[str, Any], path: Path) -> None:
     """Write answers, for the verdict."""
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(answers), path)
+
+
+def verdicts(settings: Settings, results: Results) -> None:
+    """Compare the joint model with each twin on the test pictures, and keep what is found."""
+    for task, metric in (("white", "accuracy"), ("cells", "map")):
+        files = [[kept(method, seed, settings) for seed in settings.seeds] for method in ("joint", f"{task} alone")]
+        if not all(file.is_file() for side in files for file in side):
+            continue
+        joint, alone = ([torch.load(file, weights_only=False)[task] for file in side] for side in files)
+        y = truth("test", task, settings)
+        found = compare_task(TASKS[task].kind, y, joint, alone, metric, draws=settings.draws)
+        told = {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p}
+        results.console.print(
+            f"{task} {metric}: {found.value:.3f} together, {found.baseline_value:.3f} alone: {found.verdict} "
+            f"({found.difference:+.3f}, {found.low:+.3f} to {found.high:+.3f})",
+            highlight=False,
+        )
+        name = f"joint - {task} alone"
+        if not results.done(name, settings.seeds[0]):
+            results.add(name, settings.seeds[0], {(task, f"{metric} {key}"): value for key, value in told.items()}, 0.0)
 
 
 def main(argv: Sequence[str] | None = None) -> Results:
@@ -207,6 +228,7 @@ def main(argv: Sequence[str] | None = None) -> Results:
         for seed in settings.seeds:
             results.run(method, seed, lambda method=method, seed=seed: one(method, seed, settings))
     results.show([("white", "accuracy"), ("white", "macro_f1"), ("cells", "map"), ("cells", "map50")], digits=3)
+    verdicts(settings, results)
     return results
 
 

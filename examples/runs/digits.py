@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from examples.runs.common import Results, start
-from torch import nn
+from torch import Tensor, nn
 
 from relatask.data import load
 from relatask.data.fsdd import RATE
 from relatask.data.tensors import Columns, Loader, Multimodal, Sounds
 from relatask.nets import Modalities
-from relatask.nets.encoders import LogMelCNN, ResNet
+from relatask.nets.encoders import LogMel, ResNet
 from relatask.tasks import Task
 from relatask.train import fit
 
@@ -38,9 +38,9 @@ class Settings:
 
     methods: tuple[str, ...] = tuple(METHODS)
     seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int = 10
-    batch_size: int = 64
-    rates: tuple[float, ...] = (1e-3, 4e-3)
+    epochs: int = 8
+    batch_size: int = 32
+    rates: tuple[float, ...] = (2e-3, 6e-3)
     weight_decay: float = 1e-3
     dropout: float = 0.2
     width: int = 48
@@ -49,7 +49,7 @@ class Settings:
 
 
 QUICK = {"methods": tuple(METHODS), "seeds": (0,), "epochs": 1, "rates": (4e-3,), "width": 16, "seconds": 0.1}
-QUICK |= {"pictures_per_sound": 1, "batch_size": 256}
+QUICK |= {"pictures_per_sound": 1, "batch_size": 64}
 
 
 def pairs(part: str, seed: int, times: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,11 +85,30 @@ def source(part: str, modalities: tuple[str, ...], seed: int, settings: Settings
     return Multimodal({name: every[name] for name in modalities}, y, {name: rows[name] for name in modalities})
 
 
+class Heard(nn.Module):
+    """Log-mel loudness through convolutions; the mean over time, with the places of pitch side by side."""
+
+    def __init__(self, width: int, dropout: float, mels: int = 32) -> None:
+        super().__init__()
+        self.front = LogMel(RATE, mels, hop=0.0125)
+        widths = (1, width // 4, width // 2, width)
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        self.net = nn.Sequential(*layers)
+        self.last = nn.Sequential(nn.Dropout(dropout), nn.Linear(width * mels // 8, width), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give (n, width) of sounds (n, L)."""
+        loud, _ = self.front(x.nan_to_num())
+        return self.last(self.net((loud + 8)[:, None] / 4).mean(2).flatten(1))
+
+
 def model_of(modalities: Sequence[str], settings: Settings) -> Modalities:
     """Give an encoder for each modality, put side by side, and a head for each task."""
     width = settings.width
     made = {
-        "sound": lambda: LogMelCNN(RATE, widths=(width // 4, width // 2, width), dropout=settings.dropout),
+        "sound": lambda: Heard(width, settings.dropout),
         "picture": lambda: nn.Sequential(
             ResNet(channels=1, width=width // 4, blocks=(1, 1, 1)), nn.Dropout(settings.dropout)
         ),
