@@ -53,10 +53,18 @@ names = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size
         ("model.relation={name: Graph}", "Graph needs A"),
         ("model.relation=[]", "expected at least one relation"),
         ("model.relation=[Ridge, {name: TraceNorm, foo: 1}]", "model.relation.1.foo: is not an option of TraceNorm"),
-        ("model.kind=mlp", "this version trains linear models only"),
+        ("model.kind=mpl", "model.kind: 'mpl' is unknown. Did you mean mlp"),
+        ("model.kind=forest", "model.kind: 'forest' is unknown. Expected one of: linear, mlp"),
+        ("model={kind: mlp, epoch: 3}", "model.epoch: is not a known key. Did you mean model.epochs"),
+        ("model={kind: mlp, dropout: 1}", "model.dropout: expected a number < 1; got 1"),
+        ("model={kind: mlp, tol: 1e-3}", "model.tol: is not a known key"),
+        ("model={kind: mlp, relation: Pairwise}", "a network does not choose the strength of Pairwise; give a number"),
+        ("model={kind: mlp, relation: {name: Ridge, strength: auto}}", "a network does not choose a strength"),
+        ("features.roles={x: text}", "features.roles: is for networks"),
         ("model.intercept=fre", "expected 'free', 'tied', 'common' or 'none'; got 'fre'. Did you mean free"),
-        ("tasks.score={kind: multiclass}", "'multiclass' is not there yet: this version has regression, binary, count"),
-        ("tasks.score={kind: binery}", "expected 'regression', 'binary' or 'count'; got 'binery'. Did you mean binary"),
+        ("tasks.score={kind: multiclass}", "tasks.score.kind: multiclass is for networks here: write model.kind: mlp"),
+        ("tasks.score={kind: detection}", "'detection' is no kind of a table's column: expected regression, binary"),
+        ("tasks.score={kind: binery}", "'count' or 'multiclass'; got 'binery'. Did you mean binary"),
         ("tasks.score={kind: binary, metrics: [rmse]}", "rmse is no metric of kind binary. Expected some of: log_loss"),
         ("tasks.score={knd: regression}", "tasks.score.knd: is not a known key. Did you mean tasks.score.kind"),
         ("tasks.score={metrics: [rmsee]}", "no metric 'rmsee'; did you mean 'rmse'"),
@@ -87,6 +95,11 @@ def test_what_is_wrong_is_named_with_its_path(change, words):
         ("features.exclude=[x, y]", "features.exclude", ["x", "y"]),
         ("model.tol=1e-5", "model.tol", 1e-5),
         ("output.folder=else", "output.folder", "else"),
+        ("model.kind=text", "model.kind", "text"),
+        ("model.kind=mlp", "model.sharing", "hard"),
+        ("model={kind: mlp, balance: pcgrad}", "model.balance.method", "pcgrad"),
+        ("model={kind: mlp, balance: {method: cagrad, c: 0.5}}", "model.balance.c", 0.5),
+        ("model={kind: mlp, relation: {name: Pairwise, strength: 0.1}}", "model.relation.0.strength", 0.1),
     ],
 )
 def test_overrides_change_one_thing(change, path, value):
@@ -166,3 +179,29 @@ def test_the_resolved_configuration_reads_back_as_itself(tmp_path_factory, relat
     assert second.config.data.split == first.config.data.split
     assert second.data == first.data.resolve()
     assert second.resolved() == first.resolved()
+
+
+def test_an_override_reaches_into_a_short_balance():
+    values = raw() | {"model": {"kind": "mlp", "balance": "equal"}}
+    override(values, "model.balance.method=pcgrad")
+    assert parse(values, "run.yaml").network.balance.method == "pcgrad"
+
+
+def test_a_networks_settings_are_those_of_its_estimator():
+    pytest.importorskip("torch")
+    import inspect
+
+    from relatask.cli.models import NetworkConfig
+    from relatask.cli.network import SAME
+    from relatask.data.features import TableFeatures
+    from relatask.train.estimators import DeepMultiTask
+
+    theirs, of_columns = (inspect.signature(kind).parameters for kind in (DeepMultiTask, TableFeatures))
+    for name, field in NetworkConfig.model_fields.items():
+        if name in SAME or name == "sharing":
+            assert field.default == theirs[name].default, name
+        elif name not in ("kind", "relation", "balance"):
+            assert field.default == of_columns[name].default, name
+    assert NetworkConfig.model_fields["balance"].default.method == theirs["balance"].default
+    ours = {"class_weight", "threshold", "kinds", "features", "task_column", "verbose", "encoder"}
+    assert set(theirs) - set(NetworkConfig.model_fields) == ours

@@ -43,14 +43,18 @@ class Audit:
     notes: list[Check]
 
 
-def audit(problem: Problem, X: Floats, features: tuple[str, ...], splits: list[Any], leaks: Sequence[Any]) -> Audit:
-    """Look at labels, splits and inputs; X (n, d) is encoded, `leaks` are what `relatask.data.infer` found."""
+def audit(
+    problem: Problem, X: Floats | None, features: tuple[str, ...], splits: list[Any], leaks: Sequence[Any]
+) -> Audit:
+    """Look at labels, splits and inputs; X (n, d) is encoded (None: raw), `leaks` what `relatask.data.infer` found."""
     seen = ~np.isnan(problem.y)
     support = _support(problem, seen, splits)
     flat, everywhere = _constant(problem)
     problems = [*_few(support), *_rare(problem), *_absent(support, len(splits)), *_leaks(leaks, problem.targets)]
     problems += flat if everywhere else []
-    notes = [*([] if everywhere else flat), *undetermined(problem, X, features), *_units(problem)]
+    notes = [*([] if everywhere else flat)]
+    if X is not None:  # a network brings targets to one scale, and has no coefficients
+        notes += [*undetermined(problem, X, features), *_units(problem)]
     if len(splits) == 1:
         notes.append(
             Check(
@@ -146,6 +150,9 @@ def alone(problem: Problem, config: RunConfig, folder: Path) -> list[Check]:
         return []
     from relatask.cli.build import build_relation, has_strength, method_name, relation_class
 
+    if config.network is not None:
+        message = f"one task only ({listed(problem.names)}), so there is nothing to share."
+        return [Check("note", ALL, message, "Name more targets, or data.by: the column whose values are the tasks.")]
     relations = [
         relation.model_copy(update={"strength": 1.0}) if has_strength(relation_class(relation.name)) else relation
         for relation in config.model.relation

@@ -14,7 +14,8 @@ from typing import Any
 
 import relatask
 from relatask.cli import show
-from relatask.cli.extra import INSTALL, missing
+from relatask.cli.extra import INSTALL
+from relatask.cli.extra import missing as missing_of_deep
 from relatask.cli.grid import tabular
 
 NEEDED = ("numpy", "scipy", "scikit-learn", "numba", "pyarrow", "pydantic", "matplotlib", "rich", "cyclopts")
@@ -55,7 +56,7 @@ def doctor(*, as_json: bool) -> int:
     facts: dict[str, Any] = {
         "environment": environment(),
         "optional": {name: _version(name) for name in OPTIONAL},
-        "deep": not missing(),
+        "deep": not missing_of_deep(),
         "cache": cache,
         "RELATASK_DATA": os.environ.get("RELATASK_DATA"),
         "self_test": test,
@@ -128,7 +129,7 @@ def _show(facts: dict[str, Any]) -> None:
     out.print(tabular(("optional", "version", "for"), rows, left=3))
     show.say(f"Python: {sys.executable}")
     show.say(f"Cache folder: {facts['cache']}")
-    absent = missing()
+    absent = missing_of_deep()
     show.say(
         "Networks (relatask[deep]): all of it is here."
         if not absent

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import yaml
 
 from relatask.cli import show
-from relatask.cli.classes import encode_targets, looks_binary
+from relatask.cli.classes import encode_targets, looks_binary, looks_several, pair_in_words
 from relatask.cli.config import TARGET_METRICS, RunConfig
+from relatask.cli.extra import INSTALL, missing
 from relatask.cli.files import refuse_existing, write_text
 from relatask.cli.grid import tabular
+from relatask.cli.init_network import network_lines, proposed, relative, say_of_network, scalar
 from relatask.cli.loading import names_in
 from relatask.cli.problem import Problem, make_problem, need, tell_reading
 from relatask.notices import InputError
@@ -54,16 +54,19 @@ def init(
     need(table, targets, str(data), "--target")
     need(table, (by,) if by else (), str(data), "--by")
     binary = tuple(name for name in targets if looks_binary(table, name))
-    numeric, _ = encode_targets(table, binary, str(data))
+    several = () if missing() else tuple(name for name in targets if looks_several(table, name))
+    numeric, _ = encode_targets(table, binary, str(data), several=several)
     found = infer(numeric, targets, by)
     exclude = _not_inputs(found)
+    network, reads = proposed(table, [column.name for column in found.columns], bool(several))
+    exclude = {name: why for name, why in exclude.items() if network is None or name not in reads}
     holes = any(
         column.missing for column in found.columns if column.name not in exclude and column.role != "categorical"
     )
-    config = _config(data, output, targets, by, exclude, holes, binary)
+    config = _config(data, output, targets, by, exclude, holes and network is None, binary, several, network)
     problem = make_problem(table, config, str(data))
     rows = describe(problem)
-    text = render(config, problem, exclude)
+    text = render(config, problem, exclude, reads)
     if not dry_run:
         write_text(output, text)
     if as_json:
@@ -72,11 +75,13 @@ def init(
                 "configuration": None if dry_run else str(output),
                 "tasks": rows,
                 "excluded": exclude,
+                "model": config.model.kind,
                 "leaks": [leak.what for leak in found.leaks],
             }
         )
     else:
         _show(data, output, problem, rows, exclude, table, by, text if dry_run else None)
+        say_of_network(network, reads)
         for leak in found.leaks:
             show.say(f"{leak.code}: {leak.what}. If it is not known before: features.exclude", style="yellow")
     return 0
@@ -97,8 +102,8 @@ def describe(problem: Problem) -> list[dict[str, Any]]:
                 "missing": float(1 - len(seen) / len(y)),
                 "low": float(seen.min()),
                 "high": float(seen.max()),
-                "mean": float(seen.mean()),
-                "sd": float(seen.std(ddof=1)) if len(seen) > 1 else None,
+                "mean": None if problem.kinds[position] == "multiclass" else float(seen.mean()),
+                "sd": float(seen.std(ddof=1)) if len(seen) > 1 and problem.kinds[position] != "multiclass" else None,
                 "values": len(np.unique(seen)),
                 "classes": list(problem.classes.get(problem.targets[position if problem.tasks is None else 0], ())),
             }
@@ -120,7 +125,8 @@ def task_table(rows: list[dict[str, Any]], most: int = 12) -> Any:
                 "regression, 2 values" if row["values"] == 2 and row["kind"] == "regression" else row["kind"],
                 row["labels"],
                 f"{100 * row['missing']:.1f}%",
-                " or ".join(map(str, row["classes"])) or f"{show.number(row['low'])} to {show.number(row['high'])}",
+                (pair_in_words(row["classes"]) if len(row["classes"]) > 2 else " or ".join(map(str, row["classes"])))
+                or f"{show.number(row['low'])} to {show.number(row['high'])}",
                 row["mean"],
                 row["sd"],
             )
@@ -194,14 +200,19 @@ def _config(
     exclude: dict[str, str],
     holes: bool,
     binary: tuple[str, ...],
+    several: tuple[str, ...] = (),
+    network: str | None = None,
 ) -> RunConfig:
-    kinds = {name: "binary" if name in binary else "regression" for name in targets}
+    kinds = (
+        dict.fromkeys(targets, "regression") | dict.fromkeys(binary, "binary") | dict.fromkeys(several, "multiclass")
+    )
     first = "r2_mean_of_tasks" if by is None else "explained_variance_within"
     metrics = TARGET_METRICS | {"regression": (first, "rmse")}
     if len(set(kinds.values())) > 1:  # over all tasks there is the mean explained deviance only
         metrics = {"regression": ("d2", "rmse"), "binary": ("d2", "log_loss", "auc")}
+        metrics["multiclass"] = ("d2", "log_loss", "error_rate")
     raw: dict[str, Any] = {
-        "data": {"path": _relative(data, output), "by": by},
+        "data": {"path": relative(data, output), "by": by},
         "features": {"exclude": tuple(exclude)},
         "tasks": {
             name: {"kind": kinds[name], "target": name, "primary": name == targets[0], "metrics": metrics[kinds[name]]}
@@ -211,20 +222,13 @@ def _config(
     }
     if holes:
         raw["features"]["impute"] = "median"
+    if network is not None:
+        raw["model"] = {"kind": network}
     return RunConfig.model_validate(raw)
 
 
-def _relative(data: Path, output: Path) -> str:
-    """Return the table's path as seen from the configuration's folder."""
-    try:
-        near = os.path.relpath(data.resolve(), output.resolve().parent)
-    except ValueError:  # another drive
-        return str(data.resolve())
-    return str(data.resolve()) if near.count("..") > 2 else Path(near).as_posix()
-
-
-def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
-    """Return the configuration as commented YAML."""
+def render(config: RunConfig, problem: Problem, exclude: dict[str, str], reads: dict[str, str] | None = None) -> str:
+    """Return the configuration as commented YAML; `reads` are columns that only a network reads, and as what."""
     grouped = config.data.by is not None
     lines = [
         "# A run of relatask. Every key that is left out has a default: relatask schema",
@@ -232,22 +236,24 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         f"{problem.rows:,} rows, {problem.inputs.num_columns} input columns.",
         "version: 1",
         "data:",
-        f"  path: {_scalar(config.data.path)}  # relative to this file",
+        f"  path: {scalar(config.data.path)}  # relative to this file",
     ]
     if grouped:
-        lines.append(f"  by: {_scalar(config.data.by)}  # each value of this column is a task")
+        lines.append(f"  by: {scalar(config.data.by)}  # each value of this column is a task")
     lines += [
         "  # kinds: random and kfold (drawn within each task if grouped), group and time (with column: ...)",
-        "  split: {kind: random, test: 0.25, repeats: 10, seed: 0}",
+        f"  split: {{kind: random, test: 0.25, repeats: {10 if config.network is None else 3}, seed: 0}}",
         "features:",
         '  include: ["*"]  # every column but targets and the task column; patterns are allowed',
-        f"  exclude: [{', '.join(_scalar(name) for name in exclude)}]"
+        f"  exclude: [{', '.join(scalar(name) for name in exclude)}]"
         + (f"  # {'; '.join(f'{name}: {why}' for name, why in exclude.items())}" if exclude else ""),
         "  categorical: auto  # text columns are categories; a list names columns of numbers that are, too",
     ]
-    holes = "some inputs are missing" if config.features.impute != "none" else "missing inputs are an error"
-    lines.append(f"  impute: {config.features.impute}  # {holes}; median or mean, learned on training rows")
-    lines += ["  standardize: true  # learned on training rows", "tasks:"]
+    if config.network is None:
+        holes = "some inputs are missing" if config.features.impute != "none" else "missing inputs are an error"
+        lines.append(f"  impute: {config.features.impute}  # {holes}; median or mean, learned on training rows")
+        lines.append("  standardize: true  # learned on training rows")
+    lines.append("tasks:")
     for name, task in config.tasks.items():
         position = list(config.tasks).index(name)
         y = problem.y if problem.y.ndim == 1 else problem.y[:, position]
@@ -257,16 +263,21 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         if task.kind == "binary":
             zero, one = problem.classes[config.target(name)]
             held = f"{zero} or {one}, {100 * seen.mean():.3g}% {one}"
+        if task.kind == "multiclass":
+            held = pair_in_words(problem.classes[config.target(name)])
         lines.append(
-            f"  {_scalar(name)}: {{kind: {task.kind}, target: {_scalar(config.target(name))}, "
+            f"  {scalar(name)}: {{kind: {task.kind}, target: {scalar(config.target(name))}, "
             f"metrics: [{', '.join(task.metrics)}], primary: {str(task.primary).lower()}}}"
             f"  # {len(seen):,} labels, {held}"
         )
+    if config.network is not None:
+        return "\n".join([*lines, *network_lines(config, reads or {})]) + "\n"
     pooled = ", pooled, pooled_slopes" if grouped else ", pooled" if len(config.kinds) == 1 else ""
     scaled = str(not grouped and config.kinds == ("regression",)).lower()
     lines += [
         "model:",
-        "  kind: linear",
+        "  kind: linear"
+        + (f"  # a network would read {', '.join(reads)}: kind: text, with the extra {INSTALL}" if reads else ""),
         "  # what ties the tasks together: relatask methods. strength: a number, or auto (cross-validation)",
         "  relation: {name: Pairwise, strength: auto}",
         "  weighting: sample  # sum: every row counts 1; task: every task counts 1; sample: (tasks / rows) per row",
@@ -277,13 +288,6 @@ def render(config: RunConfig, problem: Problem, exclude: dict[str, str]) -> str:
         "# single: each task alone, inputs scaled (raw: as they are); the better one counts. pooled: one model.",
         f"baselines: [single, single_raw{pooled}]",
         "output:",
-        f"  folder: {_scalar(config.output.folder)}  # relative to this file",
+        f"  folder: {scalar(config.output.folder)}  # relative to this file",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _scalar(value: Any) -> str:
-    """Return a value as YAML writes it in one line."""
-    text = yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=True).strip()
-    text = text.removesuffix("...").strip()
-    return f'"{text}"' if isinstance(value, str) and text == value and any(mark in text for mark in ",[]{}") else text

@@ -256,6 +256,10 @@ class Columns:
     def __len__(self) -> int:
         return len(self.values)
 
+    def to_numpy(self) -> np.ndarray:
+        """The labels."""
+        return self.values
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype, copy=True if copy is None else copy)
 

@@ -16,8 +16,8 @@ from relatask.notices import InputError
 class WordsAndTable:
     """Numbers and categories as `TableEncoder` gives them, each of variance 1; of text the weights of its words.
 
-    ``tf-idf = (1 + log count) (1 + log((1 + n) / (1 + n_w)))``, each text of length 1, for the words that occur most; all
-    learned on training rows.
+    ``tf-idf = (1 + log count) (1 + log((1 + n) / (1 + n_w)))``, each text of length 1, for the words that occur
+    most; all learned on training rows.
 
     Parameters
     ----------
