@@ -161,6 +161,15 @@ def test_coarse_outputs_have_losses_in_single_precision(kind, dtype):
     torch.testing.assert_close(losses, kind_.losses(coarse.double(), found.target, found.task).float())
 
 
+@every_kind
+def test_losses_are_not_computed_in_halves_under_autocast(kind):
+    found = case(kind, 2, OPTIONS.get(kind), holes=0)
+    output = found.output.float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = kind_of(found.task).losses(output, found.target, found.task)
+    torch.testing.assert_close(inside, kind_of(found.task).losses(output, found.target, found.task), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "ordinal", "count"])
 def test_labels_may_be_integers_or_floats(kind):
     found = case(kind, 3)

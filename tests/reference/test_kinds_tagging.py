@@ -116,6 +116,13 @@ def test_the_head_sees_padding_by_its_zeros_and_single_precision_is_near_double(
     torch.testing.assert_close(near.double(), exact, rtol=1e-5, atol=1e-5)
 
 
+def test_a_chain_is_not_summed_in_halves_under_autocast():
+    found = Chain(*(part.float() if part.is_floating_point() else part for part in chain(1, [5, 4])))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = log_partition(found, found.lengths)
+    torch.testing.assert_close(inside, log_partition(found, found.lengths), rtol=0, atol=0)
+
+
 def test_a_chain_learns_what_follows_what():
     torch.manual_seed(0)
     head = LinearChain(2, 2)

@@ -92,6 +92,11 @@ def log_partition(chain: Chain, lengths: Tensor, allowed: Tensor | None = None) 
     -------
     tensor (n,)
     """
+    with torch.autocast(chain.scores.device.type, enabled=False):  # its product would be one of halves
+        return _log_partition(chain, lengths, allowed)
+
+
+def _log_partition(chain: Chain, lengths: Tensor, allowed: Tensor | None) -> Tensor:
     scores, steps = single(chain.scores), single(chain.steps)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -torch.inf)
