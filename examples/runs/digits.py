@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ class Heard(nn.Module):
         self.front = LogMel(RATE, mels, hop=0.0125)
         widths = (1, width // 4, width // 2, width)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
         self.net = nn.Sequential(*layers)
         self.last = nn.Sequential(nn.Dropout(dropout), nn.Linear(width * mels // 8, width), nn.ReLU())
