@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.func import functional_call
 
 from relatask.balance import MGDA, Balancer, Equal, GradDrop, PCGrad, UPGrad, backward
 from relatask.nets import Model, registry
@@ -207,6 +208,24 @@ def test_its_state_makes_another_the_same(kind: str) -> None:
     other.load_state_dict(model.state_dict())
     for task, output in model.eval()(x).items():
         torch.testing.assert_close(other.eval()(x)[task], output, rtol=0, atol=0)
+
+
+@many
+def test_parameters_that_stand_in_are_those_it_computes_with(kind: str) -> None:
+    """Bilevel steps look at losses at other parameters, and differentiate by them."""
+    model, other, x = made(kind, seed=0), made(kind, seed=1), inputs()
+    given = {name: value.detach().requires_grad_() for name, value in other.named_parameters()}
+    torch.manual_seed(5)
+    found = functional_call(model, given, (x,))
+    torch.manual_seed(5)
+    expected = other(x)
+    for task in TASKS:
+        torch.testing.assert_close(found[task], expected[task], rtol=1e-12, atol=1e-12)
+    whole = sum(output.square().sum() for output in found.values())
+    reached = torch.autograd.grad(whole, list(given.values()), allow_unused=True)
+    aside = {id(p) for module in model.aside() for p in module.parameters()}
+    names = {name for name, p in model.named_parameters() if id(p) not in aside} - set(LATER.get(kind, ()))
+    assert {name for name, g in zip(given, reached, strict=True) if g is not None} >= names
 
 
 @many

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -85,7 +85,7 @@ class BatchedExperts(ExpertGroup):
         weight, bias = self.weights[0], self.biases[0]
         h = self.activation(linear(x, weight.flatten(0, 1), bias.flatten()))
         h = h.unflatten(-1, (self.count, -1))
-        for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
+        for weight, bias in list(zip(self.weights, self.biases, strict=True))[1:]:  # a slice would copy what stands in
             rows = h.reshape(-1, *h.shape[-2:]).transpose(0, 1)
             out = self.activation(torch.baddbmm(bias[:, None], rows, weight.mT))
             h = out.transpose(0, 1).reshape(*h.shape[:-1], -1)
@@ -133,7 +133,14 @@ def mixed(gate: Tensor, experts: Tensor) -> Tensor:
     >>> mixed(torch.tensor([[0.25, 0.75]]), torch.tensor([[[0.0, 4.0], [4.0, 8.0]]]))
     tensor([[3., 7.]])
     """
-    return (gate.unsqueeze(-2) @ experts).squeeze(-2)
+    return (gate.unsqueeze(-1) * experts).sum(-2)
+
+
+def mixtures(gates: Mapping[Hashable, Tensor], experts: Tensor, *, joined: bool) -> dict[Hashable, Tensor]:
+    """Give every task's mixture of the same experts; joined, all by one product, as `Heads` evaluates heads."""
+    if not joined or len(gates) < 2:
+        return {task: mixed(gate, experts) for task, gate in gates.items()}
+    return dict(zip(gates, (torch.stack(list(gates.values()), -2) @ experts).unbind(-2), strict=True))
 
 
 def uneven(gates: Sequence[Tensor]) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import Parameter
 
 from relatask.nets.heads import Heads
 from relatask.nets.model import Model
-from relatask.nets.stages import Each
+from relatask.nets.stages import Each, parameter_of
 from relatask.nets.tie import Tie, tie_of
 from relatask.notices import InputError
 from relatask.relations import Pairwise, Relation
@@ -96,7 +96,7 @@ class SoftSharing(Model):
 
     def layer(self, name: str) -> Tensor:
         """Give W_l (t, d_l): every task's parameter of this name, flattened."""
-        return torch.stack([self.encoders[task].get_parameter(name).reshape(-1) for task in self.tasks])
+        return torch.stack([parameter_of(self.encoders[task], name).reshape(-1) for task in self.tasks])
 
     def learn_more(self) -> None:
         """Let the encoders' relations learn, each from its parameter."""

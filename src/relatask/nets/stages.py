@@ -120,6 +120,13 @@ def along_features(v: Tensor, h: Tensor) -> Tensor:
     return v[:, None, None] if h.ndim == 4 else v
 
 
+def parameter_of(module: nn.Module, name: str) -> Tensor:
+    """Give a parameter by its full name, or the tensor that stands in for it (`torch.func.functional_call`)."""
+    path, _, last = name.rpartition(".")
+    found: Tensor = getattr(module.get_submodule(path), last)
+    return found
+
+
 class Pointwise(nn.Linear):
     """A linear map of the features at each position: of rows, tokens or pixels (there it is a 1 x 1 convolution)."""
 

@@ -12,7 +12,7 @@ from torch.nn import Parameter
 
 from relatask.nets.heads import Heads
 from relatask.nets.model import Model
-from relatask.nets.stages import Each
+from relatask.nets.stages import Each, parameter_of
 from relatask.nets.tie import Tie
 from relatask.notices import InputError
 from relatask.relations import Relation
@@ -96,7 +96,7 @@ class TaskAdapters(Model):
         sizes = []
         adapters: Any = self.adapters[task]
         for name, adapter in zip(self.adapted, adapters, strict=True):
-            weight = self.encoder.get_parameter(name)
+            weight = parameter_of(self.encoder, name)
             change = self.scale * adapter().view(weight.shape)
             weights[name] = weight + change
             sizes.append(change.detach().norm() / weight.detach().norm())
