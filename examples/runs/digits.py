@@ -39,12 +39,12 @@ class Settings:
 
     methods: tuple[str, ...] = tuple(METHODS)
     seeds: tuple[int, ...] = (0, 1, 2)
-    epochs: int = 8
+    epochs: int = 6
     batch_size: int = 32
     rates: tuple[float, ...] = (2e-3, 6e-3)
     weight_decay: float = 1e-3
     dropout: float = 0.2
-    width: int = 48
+    width: int = 32
     seconds: float = 0.8
     pictures_per_sound: int = 10
 
