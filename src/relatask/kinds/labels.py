@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.special import entr
 
 from relatask.notices import InputError
@@ -69,6 +70,21 @@ def in_range(task: Task, target: Tensor, low: int, high: int | None) -> None:
             f"task {task.name!r} ({task.kind}): a label is {seen[wrong][0].item():g}; expected {span}, and {missing} "
             "where it is missing."
         )
+
+
+def cross_entropies(task: Task, logits: Tensor, target: Tensor) -> Tensor:
+    """Give the cross-entropies (n, ...) of logits (n, C, ...), with the task's class weights and smoothing.
+
+    0 where one of several labels of a row is missing; what the logits are there changes nothing, not even a gradient.
+    """
+    logits = single(logits)
+    if target.ndim > 1:  # labels that are one a row are all there
+        seen = present(target)
+        logits = torch.where(seen.unsqueeze(1), logits, logits.new_zeros(()))
+        target = torch.where(seen, target, MISSING)
+    weight = None if task.class_weight is None else logits.new_tensor(task.class_weight)
+    smooth = task.label_smoothing
+    return cross_entropy(logits, target.long(), weight, ignore_index=MISSING, reduction="none", label_smoothing=smooth)
 
 
 def classes_of(task: Task) -> int:

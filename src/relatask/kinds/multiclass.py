@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from relatask.kinds.kind import Kind
 from relatask.kinds.labels import (
     classes_of,
+    cross_entropies,
     cross_entropy_of_best,
     highest,
     in_range,
@@ -44,9 +44,7 @@ class Multiclass(Kind):
 
     def losses(self, output: Tensor, target: Tensor, task: Task) -> Tensor:
         """Cross-entropies (n,)."""
-        logits = single(output)
-        weight = None if task.class_weight is None else logits.new_tensor(task.class_weight)
-        return cross_entropy(logits, target.long(), weight, reduction="none", label_smoothing=task.label_smoothing)
+        return cross_entropies(task, output, target)
 
     def null_loss(self, target: Tensor, task: Task, weight: Tensor | None = None) -> float | None:
         """The entropy of the labels."""

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate
+from torch.nn.functional import interpolate
 
 from relatask.kinds.kind import Kind
 from relatask.kinds.labels import (
     MISSING,
     classes_of,
+    cross_entropies,
     cross_entropy_of_best,
     highest,
     in_range,
     present,
-    single,
     tensor_of,
 )
 from relatask.tasks import Better, Task
@@ -89,13 +89,7 @@ class Segmentation(Kind):
 
     def losses(self, output: Tensor, target: Tensor, task: Task) -> Tensor:
         """Cross-entropies summed over the pixels (n,)."""
-        seen = present(target)
-        row, y, x = seen.nonzero(as_tuple=True)
-        logits = single(output[row, :, y, x])
-        weight = None if task.class_weight is None else logits.new_tensor(task.class_weight)
-        smooth = task.label_smoothing
-        losses = cross_entropy(logits, target[seen].long(), weight, reduction="none", label_smoothing=smooth)
-        return losses.new_zeros(len(target)).index_add(0, row, losses)
+        return cross_entropies(task, output, target).flatten(1).sum(1)
 
     def null_loss(self, target: Tensor, task: Task, weight: Tensor | None = None) -> float | None:
         """The entropy of the pixels' classes."""

@@ -8,18 +8,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from relatask.kinds.crf import Chain, likeliest, negative_log_likelihood
 from relatask.kinds.kind import Kind
 from relatask.kinds.labels import (
     MISSING,
     classes_of,
+    cross_entropies,
     cross_entropy_of_best,
     highest,
     in_range,
     present,
-    single,
     tensor_of,
 )
 from relatask.notices import InputError
@@ -64,12 +63,7 @@ class Tagging(Kind):
                     "leave them out, or take a linear head."
                 )
             return negative_log_likelihood(output, target)
-        seen = present(target)
-        logits = single(output[seen])
-        weight = None if task.class_weight is None else logits.new_tensor(task.class_weight)
-        smooth = task.label_smoothing
-        losses = cross_entropy(logits, target[seen].long(), weight, reduction="none", label_smoothing=smooth)
-        return losses.new_zeros(len(target)).index_add(0, seen.nonzero()[:, 0], losses)
+        return cross_entropies(task, output.transpose(1, 2), target).sum(1)
 
     def null_loss(self, target: Tensor, task: Task, weight: Tensor | None = None) -> float | None:
         """The entropy of the tags."""
