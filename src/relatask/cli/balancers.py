@@ -7,7 +7,7 @@ from typing import Any
 
 from relatask.notices import InputError
 
-NO_TORCH = 'Balancers need torch, which is not installed here: pip install "relatask[deep]"'
+NO_TORCH = 'Balancers and networks need torch, which is not installed here: pip install "relatask[deep]"'
 SEES = {
     "FromLosses": "losses",
     "FromGramian": "the Gramian of the tasks' gradients",

@@ -6,24 +6,26 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from relatask.cli import balancers, show
+from relatask.cli import balancers, show, ways
 from relatask.cli.build import options_of
 from relatask.cli.config import RunConfig
 from relatask.cli.grid import tabular
 
-GROUPS = ("relations", "balancers", "baselines", "metrics")
+GROUPS = ("relations", "balancers", "sharing", "kinds", "baselines", "metrics")
 """What is listed, in this order; each can be asked for alone."""
 
 COLUMNS = {
     "relations": ("name", "formula", "solver", "source"),
     "balancers": ("name", "formula", "cost", "source"),
+    "sharing": ("name", "words", "source"),
+    "kinds": ("name", "words", "models"),
     "baselines": ("name", "words"),
     "metrics": ("name", "better", "words"),
 }
 
 
 def methods(name: str | None, *, as_json: bool) -> int:
-    """List relations, balancers, baselines and metrics, or one of these groups; or show one method in full."""
+    """List relations, balancers, ways of sharing, kinds, baselines and metrics, or one group; or show one in full."""
     return _list(as_json, GROUPS if name is None else (name,)) if name in (None, *GROUPS) else _one(name, as_json)
 
 
@@ -38,21 +40,23 @@ def _list(as_json: bool, groups: Sequence[str | None]) -> int:
     from relatask.relations import registry
     from relatask.study import BASELINES
 
-    found = balancers.balancers() if "balancers" in groups else {}
+    found = balancers.balancers() if {"balancers", "sharing"} & set(groups) else {}
     told: dict[str, list[dict[str, Any]]] = {
         "relations": [_facts(name, kind) for name, kind in registry().items() if name != "Sum"],
-        "balancers": balancers.all_facts(found or {}),
+        "balancers": balancers.all_facts(found or {}) if "balancers" in groups else [],
+        "sharing": ways.all_facts() if found and "sharing" in groups else [],
+        "kinds": ways.kinds(),
         "baselines": [{"name": name, "words": baseline.words} for name, baseline in BASELINES.items()],
         "metrics": [
             {"name": name, "better": metric.better, "words": WORDS.get(name, "")} for name, metric in METRICS.items()
         ],
     }
     if as_json:
-        missing = {"balancers_missing": balancers.NO_TORCH} if found is None else {}
+        missing = {"balancers_missing": balancers.NO_TORCH} if found is None else {}  # and the ways of sharing
         show.print_json({group: facts for group, facts in told.items() if group in groups} | missing)
         return 0
     for group in GROUPS:
-        if group in groups:
+        if group in groups and told[group]:
             _table(group, told[group])
     if "relations" in groups:
         show.say(
@@ -60,7 +64,7 @@ def _list(as_json: bool, groups: Sequence[str | None]) -> int:
         )
     if found is None:
         show.say(balancers.NO_TORCH)
-    elif found:
+    elif found and "balancers" in groups:
         show.say("A balancer takes the place of loss.backward(): relatask.balance.backward(losses, MGDA())")
     return 0
 
@@ -82,6 +86,8 @@ def _table(group: str, facts: list[dict[str, Any]]) -> None:
         return
     headings, title = {
         "relations": (("relation", "R(W)", "solver", "source"), "Relations (model.relation)"),
+        "sharing": (("sharing", "what it is", "source"), "Ways of sharing a network (model.sharing)"),
+        "kinds": (("kind", "a label is", "models"), "Kinds of tasks (tasks.NAME.kind)"),
         "baselines": (("baseline", "what it is"), "Baselines (baselines)"),
         "metrics": (("metric", "better", "what it is"), "Metrics (tasks.NAME.metrics)"),
     }[group]
@@ -110,7 +116,9 @@ def _one(name: str, as_json: bool) -> int:
     found = balancers.balancers()
     if found is not None and name in found:
         return _balancer(name, found[name], as_json)
-    known = [*relations, *(found or {}), *BASELINES, *METRICS]
+    if found is not None and ways.known(name):
+        return ways.one(name, as_json)
+    known = [*relations, *(found or {}), *(ways.names() if found else ()), *BASELINES, *METRICS]
     raise balancers.unknown(name, known, torch_here=found is not None)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from relatask.cli import show
+from relatask.cli.against_equal import beats_equal, equal_among
 from relatask.cli.build import build_model, describe_splits, encoded_names, parse_methods
 from relatask.cli.doctor import environment
 from relatask.cli.files import check_folder, prepare, write_json, write_text
@@ -63,21 +64,25 @@ def compare(
     base = None if loaded.config.network is None else build_model(loaded.config, folder, problem.names)
     study = run_study(loaded, problem, models, output, jobs, seeds, base)
     rows = [summary(study, name) for name in study.methods]
+    equal, found = beats_equal(study, equal_among(variants))
+    checks = [*study.checks(), *found]
+    words = f"{in_words(study)} {equal}".strip()
     facts = {
         "metric": study.metric,
         "overall_metric": study.overall,
         "single": study.single,
         "splits": study.scores.splits,
         "methods": rows,
-        "verdict": in_words(study),
-        "checks": [vars(check) for check in study.checks()],
+        "verdict": words,
+        "checks": [vars(check) for check in checks],
     }
     if output is not None:
-        _write(output, loaded, problem, study, facts, features)
+        _write(output, loaded, problem, study, facts, features, tuple(checks))
     if as_json:
         show.print_json({"folder": None if output is None else str(output), **facts})
     else:
-        _show(loaded, problem, study, rows)
+        _show(loaded, problem, study, rows, words)
+        tell_checks(checks, 3)
         if output is not None:
             show.say(f"Report: {output / 'report.html'}")
     return 1 if any(check.code == "RT015" for check in study.checks()) else 0
@@ -92,6 +97,9 @@ def summary(study: Any, name: str) -> dict[str, Any]:
         "value": row[study.overall]["mean"],
         "sd": row[study.overall]["sd"],
         "fit_seconds": row["fit_seconds"],
+        "memory_mb": max(
+            (c.memory_mb for c in study.costs if c.method == name and c.memory_mb is not None), default=None
+        ),
     }
     if name == study.single:
         return facts
@@ -137,7 +145,8 @@ def in_words(study: Any) -> str:
     return " ".join(sentences)
 
 
-def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any]]) -> None:
+def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any]], words: str) -> None:
+    grown = any(row["memory_mb"] is not None for row in rows)
     titles = (
         "method",
         header(study.overall),
@@ -148,6 +157,7 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
         "helped",
         "hurt",
         "per fit",
+        *(["memory"] if grown else []),
     )
     body = [
         (
@@ -160,21 +170,34 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
             row.get("helped", "-"),
             row.get("hurt", "-"),
             show.seconds(row["fit_seconds"]),
+            *(["-" if row["memory_mb"] is None else f"{row['memory_mb']:.0f} MB"] if grown else []),
         )
         for row in sorted(rows, key=lambda row: -row.get("difference", 0))
     ]
-    show.results().print(tabular(titles, body, drop=[5, 8, 4, 7, 6, 3], title=describe_splits(loaded.config, problem)))
+    show.results().print(
+        tabular(
+            titles,
+            body,
+            drop=[*([9] if grown else []), 5, 8, 4, 7, 6, 3],
+            title=describe_splits(loaded.config, problem),
+        )
+    )
     show.say(f"helped, hurt: of {show.plural(len(problem.names), 'task')}, by {study.metric}, against {study.single}.")
     without = list(dict.fromkeys(task for row in rows for task in row.get("delta_m_without", ())))
     if without:
         count = show.plural(len(without), "task")
         show.say(f"delta-m leaves out {count} without an error to reduce: {show.listed(without)}.")
-    show.say(in_words(study))
-    tell_checks(study.checks(), 3)
+    show.say(words)
 
 
 def _write(
-    output: Path, loaded: Loaded, problem: Problem, study: Any, facts: dict[str, Any], features: tuple[str, ...]
+    output: Path,
+    loaded: Loaded,
+    problem: Problem,
+    study: Any,
+    facts: dict[str, Any],
+    features: tuple[str, ...],
+    checks: tuple[Any, ...],
 ) -> None:
     from relatask.cli.record import make_record
     from relatask.cli.rerender import write_report
@@ -192,7 +215,7 @@ def _write(
         features=features,
         digest=sha256(loaded.data),
         environment=environment(),
-        checks=tuple(study.checks()),
+        checks=checks,
     )
     record.save(output / "record.json")
     write_report(output, record)

@@ -100,11 +100,15 @@ def compare(
     *,
     methods: Annotated[
         tuple[str, ...],
-        Parameter(name=("--methods", "-m"), help="Relations to compare: Pairwise,TraceNorm,Pairwise(intercept=tied)"),
+        Parameter(
+            name=("--methods", "-m"),
+            help="Relations to compare: Pairwise,TraceNorm,Pairwise(intercept=tied). Of networks ways of sharing, "
+            "balancers and relations: equal,pcgrad,mmoe,mmoe+pcgrad,Graph(strength=0.1)",
+        ),
     ],
     override: Override = (),
     repeats: Annotated[int | None, Parameter(help="Repeats of the split, instead of the configuration's.")] = None,
-    seeds: Annotated[int, Parameter(help="Seeds; linear models do not depend on them.")] = 1,
+    seeds: Annotated[int, Parameter(help="Seeds of networks; linear models do not depend on them.")] = 1,
     output: Annotated[Path | None, Parameter(help="A folder for scores, report and finished cells.")] = None,
     resume: Annotated[bool, Parameter(help="Go on where an interrupted comparison stopped (with --output).")] = False,
     overwrite: Overwrite = False,
@@ -112,7 +116,7 @@ def compare(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> int:
-    """Compare relations on the same splits, with the same budget, against the baselines."""
+    """Compare methods on the same splits, with the same budget, against the baselines."""
     from relatask.cli.compare import compare
 
     return compare(
@@ -179,7 +183,7 @@ def methods(
     *,
     json: Json = False,
 ) -> int:
-    """List relations, balancers, baselines and metrics: formula, cost, source."""
+    """List relations, balancers, ways of sharing, kinds, baselines and metrics: formula, cost, source."""
     from relatask.cli.catalogue import methods
 
     return methods(name, as_json=json)

@@ -60,6 +60,12 @@ def build_network(config: RunConfig, folder: Path, tasks: Sequence[Any], model: 
     from relatask.cli.build import build_relation, kinds_of
     from relatask.train.estimators import DeepMultiTask, DeepMultiTaskClassifier, DeepMultiTaskRegressor
 
+    if model.relation and config.several and config.data.by is None and plain(model.sharing) != "soft":
+        raise InputError(
+            f"model.relation: {model.relation[0].name} ties heads of one shape, and a task of several classes "
+            f"({config.several[0]}) has a larger one. Leave the relation out, or write sharing: soft, where it ties "
+            "the networks' bodies."
+        )
     settings = {name: getattr(model, name) for name in SAME}
     settings |= {
         "encoder": model.kind,

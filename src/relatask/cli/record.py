@@ -229,12 +229,14 @@ def _cost(name: str, study: Any) -> Cost:
     costs = [cost for cost in study.costs if cost.method == name]
     steps = [cost.n_iter for cost in costs if cost.n_iter is not None]
     residuals = [cost.residual for cost in costs if cost.residual is not None]
+    memory = [cost.memory_mb for cost in costs if cost.memory_mb is not None]
     return Cost(
         name,
         seconds=float(np.mean([cost.fit_seconds for cost in costs])),
         fits=len(costs),
         iterations=float(np.mean(steps)) if steps else None,
         residual=float(max(residuals)) if residuals else None,
+        memory_mb=float(max(memory)) if memory else None,
     )
 
 

@@ -73,11 +73,13 @@ def train(
     prepare(folder, resume=resume, overwrite=overwrite)
     digest = sha256(loaded.data)
     write_text(folder / "config.resolved.yaml", loaded.resolved())
-    write_json(folder / "env.json", environment())
+    write_json(folder / "env.json", environment(deep=loaded.config.network is not None))
     write_json(folder / "data.json", describe_data(loaded, problem, features, digest))
     study = run_study(loaded, problem, {main: model}, folder, jobs, base=model)
     try:
-        done = finish if loaded.config.network is None else finish_network
+        done = finish
+        if loaded.config.network is not None:
+            from relatask.cli.network_run import finish_network as done
         checks = done(loaded, problem, study, main, model, digest)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"every fit is done and kept, the report is not. To go on: {_again()}") from None
@@ -115,6 +117,11 @@ def run_study(
     metric, overall = loaded.config.judged
     if len(problem.names) == 1:  # one question, so one metric: two could give two answers
         metric = task_metric(overall)
+    baselines: Any = loaded.config.beside
+    if loaded.config.network is not None:
+        from relatask.cli.network import beside
+
+        baselines = beside(loaded.config, problem, base)
     live = LiveTable(next(iter(models)), problem.names, metric, overall)
     try:
         with live, coded_warnings():
@@ -125,7 +132,7 @@ def run_study(
                 problem.tasks,
                 splits=build_splits(loaded.config, problem),
                 seeds=seeds,
-                baselines=beside(loaded, problem, base),
+                baselines=baselines,
                 encode=make_encoder(loaded.config),
                 folder=folder,
                 n_jobs=jobs,
@@ -139,15 +146,6 @@ def run_study(
         raise KeyboardInterrupt(f"{kept} and kept. To go on: {_again()}") from None
     # What the configuration asks for is what the verdict is about.
     return dataclasses.replace(study, settings={**study.settings, "metric": metric, "overall": overall})
-
-
-def beside(loaded: Loaded, problem: Problem, base: Any) -> Any:
-    """Return the baselines as `relatask.study.compare` takes them."""
-    if loaded.config.network is None:
-        return loaded.config.beside
-    from relatask.cli import network
-
-    return network.beside(loaded.config, problem, base)
 
 
 @contextmanager
@@ -272,13 +270,6 @@ def same_run(loaded: Loaded) -> None:
             f"{loaded.folder} was begun with another configuration ({key}: {old!r} then, {new!r} now). "
             "Go on with the same one, or give --overwrite, or another folder: --output FOLDER"
         )
-
-
-def finish_network(loaded: Loaded, problem: Problem, study: Any, main: str, model: Any, digest: str) -> tuple[Any, ...]:
-    """Do the same for a network."""
-    from relatask.cli.network_run import finish_network
-
-    return finish_network(loaded, problem, study, main, model, digest)
 
 
 def names_beside(loaded: Loaded, problem: Problem) -> list[str]:

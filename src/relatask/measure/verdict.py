@@ -56,6 +56,7 @@ def verdict_words(
     slopes: Differences | None = None,
     beyond: Differences | None = None,
     pooled: Differences | None = None,
+    linear: Differences | None = None,
 ) -> str:
     """Say in a few plain sentences what a comparison showed, good or bad.
 
@@ -71,6 +72,8 @@ def verdict_words(
         The method against pooled slopes with own intercepts: what the relation adds.
     pooled : Differences, optional
         The method against one pooled model.
+    linear : Differences, optional
+        The method, a network, against linear models.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def verdict_words(
     first = f"{_tasks(found)} {_overall(found)}"
     if found.overall.verdict != NEUTRAL:  # what is shown comes first
         first = f"{_overall(found)} {_tasks(found)}"
-    second = [*_decomposed(found, slopes, beyond), *_against_pooled(pooled)]
+    second = [*_decomposed(found, slopes, beyond), *_against_pooled(pooled), *_against_linear(linear)]
     third = []
     if len(singles) > 1:
         third.append(
@@ -212,6 +215,19 @@ def _against_pooled(pooled: Differences | None) -> list[str]:
     row = pooled.overall
     score = _number(row.metric, row.baseline_value)
     return [f"One pooled model ({pooled.baseline}, {score}) does better by {_gap(row, pooled.level)}."]
+
+
+def _against_linear(linear: Differences | None) -> list[str]:
+    """What a network has over linear models, which is often nothing."""
+    if linear is None or np.isnan(linear.overall.difference):
+        return []
+    row = linear.overall
+    name = f"Linear models ({linear.baseline}, {_number(row.metric, row.baseline_value)})"
+    if row.verdict == HURT:
+        return [f"{name} do better than {linear.method} by {_gap(row, linear.level)}: these data need no network."]
+    if row.verdict == HELPED:
+        return [f"{name} do worse by {_gap(row, linear.level)}: the network sees what they do not."]
+    return [f"No difference to linear models could be shown ({linear.baseline}: {_interval(row, linear.level)})."]
 
 
 def _upper(text: str) -> str:

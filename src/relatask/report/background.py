@@ -159,6 +159,7 @@ def support_table(record: RunRecord) -> Table:
 
 def cost_table(record: RunRecord) -> Table:
     """Per method: seconds a fit, fits, iterations, and the residual that certifies the solution."""
+    grown = present(row.memory_mb for row in record.costs)
     longest = max(present(row.seconds for row in record.costs), default=0.0)
     rows = []
     for row in record.costs:
@@ -172,6 +173,7 @@ def cost_table(record: RunRecord) -> Table:
                     Cell(number(row.fits, 0), row.fits),
                     Cell(number(row.iterations, 0), row.iterations),
                     Cell(small, row.residual),
+                    *([Cell(number(row.memory_mb, 0), row.memory_mb)] if grown else []),
                 ),
                 strong=row.method == record.main.name,
             )
@@ -183,8 +185,9 @@ def cost_table(record: RunRecord) -> Table:
             Column("Method", "text"),
             Column("Time of a fit"),
             Column("Fits"),
-            Column("Iterations"),
+            Column("Iterations", note="of a network: epochs"),
             Column("Residual", note="how far from the optimum, relative; zero at a solution"),
+            *([Column("Memory (MB)", note="by how much the process grew during a fit, the most")] if grown else []),
         ),
         tuple(rows),
     )

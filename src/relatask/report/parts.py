@@ -244,13 +244,17 @@ class Strength:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method took: mean seconds per fit (choice of strength included), iterations, certified residual."""
+    """What a method took: mean seconds per fit (choice of strength included), iterations, certified residual.
+
+    And by how many MB the process grew at most during a fit, where that was watched.
+    """
 
     method: str
     seconds: float | None
     fits: int = 1
     iterations: float | None = None
     residual: float | None = None
+    memory_mb: float | None = None
 
 
 def _freeze(value: Any, **fields: Any) -> None:

@@ -44,6 +44,8 @@ class Cost:
         The model's optimality residual, where it says.
     strengths : dict
         Strengths that the model chose, by relation.
+    memory_mb : float, optional
+        By how much the process grew during the fit at most, where that was watched: of networks.
     """
 
     method: str
@@ -54,6 +56,7 @@ class Cost:
     n_iter: int | None = None
     residual: float | None = None
     strengths: dict[str, float] = field(default_factory=dict)
+    memory_mb: float | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -154,10 +157,11 @@ def code_of(thing: Any) -> str:
 
 
 @functools.cache
-def package_code() -> str:
-    """Hash of what computes a cell in this package: relations, linear models, study."""
+def package_code(*, deep: bool = False) -> str:
+    """Hash of what computes a cell in this package: relations, linear models, study; with `deep`, what trains nets."""
     home = Path(relatask.__file__).parent
-    return _digest(file for room in ("relations", "linear", "study") for file in (home / room).rglob("*.py"))
+    rooms = ("balance", "kinds", "nets", "train", "data") if deep else ("relations", "linear", "study")
+    return _digest(file for room in rooms for file in (home / room).rglob("*.py"))
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -18,6 +18,7 @@ from relatask.measure.moments import check_labels, task_kinds
 from relatask.notices import InputError
 from relatask.study.answers import answer
 from relatask.study.cells import Cell, Cost
+from relatask.study.memory import watched
 
 Floats = npt.NDArray[np.float64]
 
@@ -148,7 +149,8 @@ def _fit_predict(
     routing = {"enable_metadata_routing": True} if fit_with else {}
     with sklearn.config_context(**routing):
         started = time.perf_counter()
-        model.fit(X, target, **fit_with)
+        with watched(hasattr(model, "twin")) as grown:  # networks
+            model.fit(X, target, **fit_with)
         fitted = time.perf_counter()
         # A search passes tasks on to fit, but its own predict takes X alone: its best model is asked instead.
         best = getattr(model, "best_estimator_", model) if "tasks" in fit_with else model
@@ -170,7 +172,7 @@ def _fit_predict(
         prediction[...] = raw.reshape(prediction.shape)
     else:
         prediction[:, kept] = raw.reshape(len(prediction), -1)
-    return prediction, Cost(method, split, seed, fitted - started, done - fitted, *_how_it_ended(model))
+    return prediction, Cost(method, split, seed, fitted - started, done - fitted, *_how_it_ended(model), grown.mb)
 
 
 def _how_it_ended(model: Any) -> tuple[int | None, float | None, dict[str, float]]:

@@ -30,7 +30,15 @@ def cell_keys(
     ours = (FORMAT, relatask.__version__, package_code())
     labels = (data.y, data.kinds, data.classes)
     whole = fingerprint(*ours, data.X, labels, data.tasks, data.weight, encode, code_of(encode))
-    of_method = {name: fingerprint(type(model).__qualname__, model, code_of(model)) for name, model in methods.items()}
+    of_method = {
+        name: fingerprint(
+            type(model).__qualname__,
+            model,
+            code_of(model),
+            *([package_code(deep=True)] if hasattr(model, "twin") else []),
+        )
+        for name, model in methods.items()
+    }
     of_split = {split.name: fingerprint(split.train, split.test) for split in drawn}
     return {
         (split, name, seed): fingerprint(whole, of_method[name], of_split[split], seed) for split, name, seed in wanted

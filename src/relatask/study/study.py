@@ -220,6 +220,8 @@ class Study:
             found["beyond"] = self.differences(method, ran["slopes"])
         if "pooled" in ran:
             found["pooled"] = self.differences(method, ran["pooled"])
+        if "linear" in self.baselines:
+            found["linear"] = self.differences(method, "linear")
         return verdict_words(self.differences(method), singles=self.singles, **found)
 
     def checks(self) -> list[Check]:
