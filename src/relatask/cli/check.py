@@ -45,7 +45,7 @@ def check(config: Path, overrides: Sequence[str], *, as_json: bool) -> int:
     leaks = tuple(leak for leak in leaks if leak.column in kept)
     found = audit(problem, X, encoder.feature_names_ if encoder else (), splits, leaks)
     found.notes.extend(alone(problem, loaded.config, loaded.file.parent))
-    if encoder is None:
+    if encoder is None or X is None:
         from relatask.cli.network_check import network_inputs
 
         inputs = network_inputs(loaded, problem, model, len(splits))

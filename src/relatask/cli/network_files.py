@@ -14,6 +14,7 @@ import numpy as np
 from relatask.cli.config import RunConfig
 from relatask.cli.extra import need_deep
 from relatask.report import Best, Course, Gate, Seen, Training
+from relatask.report.parts import grid
 
 POINTS = 120
 """Of a curve, at most; of longer ones the means of equal pieces."""
@@ -187,5 +188,5 @@ def _gates(lines: Sequence[Mapping[str, Any]]) -> tuple[Gate, ...]:
         values = np.array(line["value"], dtype=float)
         if line["epoch"] == last and values.size:
             values = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values.reshape(1, -1)
-            found.append(Gate(str(line["gate"]), values[:12, :12].round(4)))
+            found.append(Gate(str(line["gate"]), grid(values[:12, :12].round(4))))
     return tuple(found)

@@ -148,6 +148,8 @@ def _fit_predict(
         fit_with["sample_weight"] = weight
     routing = {"enable_metadata_routing": True} if fit_with else {}
     with sklearn.config_context(**routing):
+        if hasattr(model, "twin"):
+            warm(type(model))
         started = time.perf_counter()
         with watched(hasattr(model, "twin")) as grown:  # networks
             model.fit(X, target, **fit_with)
@@ -173,6 +175,21 @@ def _fit_predict(
     else:
         prediction[:, kept] = raw.reshape(len(prediction), -1)
     return prediction, Cost(method, split, seed, fitted - started, done - fitted, *_how_it_ended(model), grown.mb)
+
+
+_WARM: set[Any] = set()
+
+
+def warm(kind: Any) -> None:
+    """Train a tiny network of a kind once in a process: what is loaded then is no cost of the first real one."""
+    if kind in _WARM:
+        return
+    _WARM.add(kind)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kind().set_params(hidden=(4,), epochs=2).fit(X, (X > 0).astype(np.float64))
 
 
 def _how_it_ended(model: Any) -> tuple[int | None, float | None, dict[str, float]]:
