@@ -260,6 +260,17 @@ def test_a_condition_needs_the_other_labels_beside_its_own():
         labelled(Task("a", where=("b", 1)), {"a": torch.zeros(2), "c": torch.zeros(2)})
 
 
+def test_labels_are_looked_at_before_classes_are_counted():
+    with pytest.raises(InputError, match=r"task 'a' \(multiclass\): labels are a list"):
+        resolved(Task("a", "multiclass"), ["red", "blue"])
+    with pytest.raises(InputError, match="the label of row 1 is infinite"):
+        resolved(Task("a", "multiclass"), torch.tensor([0.0, INF]))
+    with pytest.raises(InputError, match=r"task 'a': 2 class weights for 3 classes"):
+        resolved(Task("a", "multiclass", class_weight=(1, 2)), torch.tensor([0, 2]))
+    own = Task("a", "multiclass", loss=lambda output, target: output)
+    assert resolved(own, torch.zeros(2, 2)) is own
+
+
 def test_names_of_classes_say_how_many_there_are():
     assert Task("a", "multiclass", class_names=("x", "y")).classes == 2
     assert registry()["multiclass"].head(5, Task("a", "multiclass", class_names=("x", "y"))).out_features == 2

@@ -22,6 +22,7 @@ from relatask.kinds.regression import Regression
 from relatask.kinds.segmentation import PixelHead, Segmentation
 from relatask.kinds.similarity import Similarity, contrastive
 from relatask.kinds.tagging import Tagging
+from relatask.notices import InputError
 from relatask.tasks import Task
 
 __all__ = [
@@ -113,12 +114,23 @@ def check_target(task: Task, target: Any) -> None:
 def resolved(task: Task, target: Any) -> Task:
     """Give the task with what its labels tell filled in: how many classes there are.
 
+    Raises
+    ------
+    InputError
+        For labels that the kind cannot have; where the loss is the task's own, the task is given back as it is.
+
     Examples
     --------
     >>> import torch
     >>> resolved(Task("digit", "multiclass"), torch.tensor([4, 9, -100])).classes
     10
     """
+    try:
+        kind_of(task).check(target, task)
+    except InputError:
+        if task.loss is None:
+            raise
+        return task
     return kind_of(task).resolved(task, target)
 
 

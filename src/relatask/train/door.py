@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from relatask.balance import Balancer
-from relatask.kinds import check_tasks, kind_of
+from relatask.kinds import check_tasks, kind_of, resolved
 from relatask.nets.model import Model
 from relatask.notices import InputError
 from relatask.tasks import Task
@@ -71,7 +71,7 @@ def read_tasks(
     check_model(model, tasks)
     _check_loaders(train, valid, step, scaled)
     targets = targets_of(train)
-    tasks = tuple(kind_of(t).resolved(t, targets[t.name]) if t.name in targets else t for t in tasks)
+    tasks = tuple(resolved(t, targets[t.name]) if t.name in targets else t for t in tasks)
     if hasattr(train, "sources"):
         for task in tasks:
             _check_labels(task, targets)
@@ -109,7 +109,6 @@ def _check_labels(task: Task, targets: Mapping[Hashable, Any]) -> None:
             f"task {task.name!r} is in no source of the training data, which have "
             f"{', '.join(map(repr, targets)) or 'no task'}."
         )
-    kind_of(task).check(targets[task.name], task)
     if not bool(kind_of(task).observed(targets[task.name]).any()):
         raise InputError(
             f"task {task.name!r} has no label at all in the training data; give it some, or leave the task out."
