@@ -12,8 +12,9 @@ the earlier ones tell of them. Ways to use that, over 10 random splits, each wit
 * AITM: one tower a step, each taking over from the one before.
 
 What is spent is learned where something was bought (``where=("conversion", 1)``), in all of them. Learning rate, weight
-decay and the best epoch are chosen on validation rows, for each split and net: by the log loss of buying over all rows,
-or, of nets of one task, by that task's loss. Told of the test rows: areas under the curve, log losses, calibration.
+decay and the best epoch are chosen on validation rows, for each split and net: by the log loss of buying over all rows
+(with "given" that of both steps), of nets of one task by that task's loss. Told of the test rows: areas under the
+curve, log losses, calibration.
 """
 
 from __future__ import annotations
@@ -67,10 +68,10 @@ class Split:
     test: tuple[np.ndarray, np.ndarray]
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> Results:
     """Run every method on every split, and show what came out."""
     quick = {"seeds": (0,), "epochs": 1, "rows": 4_000, "lrs": (4e-3,), "weight_decays": (1e-2,)}
-    settings, results = start("hillstrom", Settings, quick=quick)
+    settings, results = start("hillstrom", Settings, quick=quick, argv=argv)
     data = load("hillstrom")
     for seed in settings.seeds:
         split = split_of(data, settings, seed)
@@ -80,6 +81,7 @@ def main() -> None:
     results.show([*metrics, ("conversion", "mean_ratio"), ("spend", "mean_ratio")], digits=4)
     for line in compared(results, settings):
         results.console.print(line, highlight=False)
+    return results
 
 
 def features(data: Dataset) -> np.ndarray:

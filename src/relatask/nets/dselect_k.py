@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.special import entr
 
-from relatask.nets.experts import BatchedExperts, ExpertGroup, load_of, mixed
+from relatask.nets.experts import BatchedExperts, ExpertGroup, load_of, mixtures
 from relatask.nets.heads import Heads
 from relatask.nets.model import Model
 from relatask.nets.tie import Tie
@@ -106,16 +106,16 @@ class DSelectK(Model):
         """Ask every expert once, and mix those that each task selects."""
         z = self.encoder(x)
         answers = self.experts(z)
-        mixtures, terms = {}, []
+        gates, terms = {}, []
         for task, (codes, weights) in self.selectors(z, self.asked(tasks)).items():
             chosen = selection(codes, self.digits, self.step_width)
             gate = (weights.softmax(-1).unsqueeze(-2) @ chosen).squeeze(-2)
             self.show_gate(str(task), load_of(gate))
-            mixtures[task] = mixed(gate, answers)
+            gates[task] = gate
             terms.append(undecided(chosen, whole=len(self.digits) == 2 ** self.digits.shape[1]))
         if self.entropy:
             self.add_penalty("entropy", self.entropy * torch.stack(terms).sum())
-        return self.heads.each(mixtures)
+        return self.heads.each(mixtures(gates, answers, joined=self.heads.joining))
 
 
 class _Selector(nn.Module):

@@ -54,6 +54,11 @@ class Heads(nn.Module):
         self._place = {name: k for k, name in enumerate(self.names)}
         self.modules_ = nn.ModuleList(heads.values())
 
+    @property
+    def joining(self) -> bool:
+        """Whether a pass made now is one product: always where nothing is differentiated."""
+        return self.joined or not torch.is_grad_enabled()
+
     def __getitem__(self, task: Hashable) -> nn.Module:
         return self.modules_[self._place[task]]
 
@@ -104,7 +109,7 @@ class Heads(nn.Module):
 
     def _groups(self, z: Mapping[Hashable, Any]) -> list[list[Hashable]]:
         """Give the tasks in groups whose heads can be one product, in the order of the first of each."""
-        if not self.joined and torch.is_grad_enabled():
+        if not self.joining:
             return [[task] for task in z]
         groups: dict[tuple[Any, ...], list[Hashable]] = {}
         for task, value in z.items():

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from relatask.nets.experts import BatchedExperts, ExpertGroup, load_of, mixed, uneven
+from relatask.nets.experts import BatchedExperts, ExpertGroup, load_of, mixtures, uneven
 from relatask.nets.heads import Heads
 from relatask.nets.model import Model
 from relatask.nets.tie import Tie
@@ -86,4 +86,4 @@ class MMoE(Model):
             self.show_gate(str(task), load_of(gate))
         if self.load_balance:
             self.add_penalty("load_balance", self.load_balance * uneven(list(gates.values())))
-        return self.heads.each({task: mixed(gate, answers) for task, gate in gates.items()})
+        return self.heads.each(mixtures(gates, answers, joined=self.heads.joining))

@@ -97,9 +97,9 @@ def _fits(task: Task, output: Any, labels: Labels) -> Hashable | None:
 def _labels(tasks: Sequence[Task], part: Part, move: Callable[[Any], Any]) -> list[Labels]:
     target = torch.stack([part.y[task.name] for task in tasks])
     counts = kind_of(tasks[0]).counts(target.flatten()).view(target.shape)
-    for place, task in enumerate(tasks):
+    for k, task in enumerate(tasks):
         if task.where is not None:
-            counts[place] *= holds(task, part)
+            counts[k] *= holds(task, part)
     totals = (counts if part.weight is None else counts * part.weight).sum(1).tolist()
     if bool(counts.all()):
         weight = move(part.weight)
