@@ -175,7 +175,7 @@ def test_auto_lambda_is_its_loop() -> None:
         p = list(model.parameters())
         training, judged = hand.of(model, batch, scales), hand.of(model, held, scales)
         primary = [0, 2]
-        slope = auto_lambda(training, lambda q, f=judged: f(q)[primary].sum(), p, torch.tensor(w), lr=LR)
+        slope = auto_lambda(training, lambda q, f=judged, some=primary: f(q)[some].sum(), p, torch.tensor(w), lr=LR)
         w = np.maximum(w - hand.adam(slope), 0)
         descend(model, torch.autograd.grad(training(p) @ torch.tensor(w, dtype=torch.float64), p))
     step = AutoLambda(["price", "PM2.5"], meta_lr=0.02, start=0.3)

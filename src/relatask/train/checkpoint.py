@@ -91,13 +91,16 @@ class Store:
                 write(self.path("last"), "checkpoint", state)
 
     @contextmanager
-    def saving_if_interrupted(self) -> Iterator[None]:
-        """Save where Ctrl-C arrives between two steps, and let it pass on."""
+    def saving(self) -> Iterator[None]:
+        """Save after a step where that was asked for, and where Ctrl-C arrives, which then passes on."""
         try:
             yield
         except KeyboardInterrupt:
             self.save()
             raise
+        if self.run.to_save:
+            self.run.to_save = False
+            self.save()
 
     def finish(self) -> None:
         """Give the model its best weights, and write it."""

@@ -198,7 +198,7 @@ def fit(
                         run.took(batches, *step(losses_of, batches, update))
                     except InputError as error:
                         raise _where(error, run) from error
-                    with store.saving_if_interrupted():
+                    with store.saving():
                         call(everyone, "on_step", run)
                         interrupt.check()
                 scales.open = False

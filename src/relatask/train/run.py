@@ -81,6 +81,7 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
     sums: Sums = field(default_factory=lambda: Sums())
     stopped: str | None = None
+    to_save: bool = False
 
     @property
     def optimizer(self) -> Optimizer:
@@ -90,6 +91,10 @@ class Run:
     def stop(self, reason: str) -> None:
         """End training after this epoch."""
         self.stopped = reason
+
+    def ask_to_save(self) -> None:
+        """Save the run after this step."""
+        self.to_save = True
 
     def took(self, batches: Sequence[Batch], losses: Losses, balance: Balance | None) -> None:
         """Take note of a step."""
