@@ -237,7 +237,7 @@ def test_compare_says_whether_anything_beats_equal_weights(here, capsys):
         ),
         (["compare", "flats.yaml", "--methods", "Pairwise"], "does not choose the strength of Pairwise"),
         (["compare", "flats.yaml", "--methods", "hard(lr=-1)"], "lr: Input should be greater than 0"),
-        (["compare", "flats.yaml", "--methods", "single"], "single is no way of sharing"),
+        (["compare", "flats.yaml", "--methods", "single"], "single is a baseline, and runs anyway"),
     ],
 )
 def test_bad_input_is_told_before_any_work(here, arguments, words, capsys):

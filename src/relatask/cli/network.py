@@ -162,14 +162,28 @@ def inputs_by_role(config: RunConfig, problem: Problem) -> dict[str, list[str]]:
 
 
 def read_names(config: RunConfig, problem: Problem) -> tuple[str, ...]:
-    """Return the columns that the network reads."""
+    """Return the columns that the network reads.
+
+    Raises
+    ------
+    InputError
+        Where none is left, or none is of the sort that the network is named after.
+    """
     columns = inputs_by_role(config, problem)
-    dropped = set(columns["drop"])
-    kept = tuple(name for name in problem.inputs.column_names if name not in dropped)
+    assert config.network is not None
+    kind = config.network.kind
+    if kind in ("text", "image", "sound") and not columns[kind]:
+        told = ", ".join(f"{name!r} ({role})" for role, names in columns.items() for name in names)
+        raise InputError(
+            f"model.kind: {kind} needs a column that is read as {kind}; there are {told}. Name it in features.roles, "
+            "or write kind: auto."
+        )
+    read = ("numeric", "categorical") if kind == "mlp" else [role for role in columns if role != "drop"]
+    kept = tuple(name for name in problem.inputs.column_names if any(name in columns[role] for role in read))
     if not kept:
         raise InputError(
-            "no input column is left for a network: all are empty, or names that differ in most rows. Name what a "
-            "column is: features.roles: {note: text}"
+            "no input column is left for a network: the others are empty, names that differ in most rows, or text that "
+            "kind: mlp does not read. Name what a column is: features.roles: {note: text}"
         )
     return kept
 

@@ -11,7 +11,7 @@ import numpy as np
 from relatask.cli import show
 from relatask.cli.check import Inputs
 from relatask.cli.loading import Loaded
-from relatask.cli.network import build_features, inputs_by_role, linear_beside
+from relatask.cli.network import build_features, inputs_by_role, linear_beside, read_names
 from relatask.cli.problem import Columns, Problem
 
 TRIED = 512
@@ -37,6 +37,7 @@ def network_inputs(loaded: Loaded, problem: Problem, model: Any, n_splits: int) 
     """
     network = loaded.config.network
     assert network is not None
+    read_names(loaded.config, problem)
     columns = inputs_by_role(loaded.config, problem)
     features = build_features(loaded.config, loaded.file.parent, network).fit(problem.inputs)
     roles = {name: role for name, role in features.roles_.items() if role != "drop"}

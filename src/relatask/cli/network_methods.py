@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from relatask.cli.build import check_relation_options, has_strength, outside, relation_class
 from relatask.cli.extra import need_deep
 from relatask.cli.models import NetworkConfig
-from relatask.cli.network import balancer_names, plain, sharings
+from relatask.cli.network import TWINS, balancer_names, plain, sharings
 from relatask.notices import InputError
 
 
@@ -55,6 +55,8 @@ def _part(part: str, item: str, model: NetworkConfig) -> dict[str, Any]:
         raise InputError(f"--methods {item!r}: expected a name such as pcgrad, mmoe or Pairwise(strength=0.1).")
     name, options = match[1], _options(match[2] or "", item)
     settings = {key: options.pop(key) for key in list(options) if key in NetworkConfig.model_fields}
+    if plain(name) in (*TWINS, "linear"):
+        raise InputError(f"--methods: {name} is a baseline, and runs anyway.")
     shared = {plain(one) for one in sharings()}
     balanced = {plain(one) for one in balancer_names()}
     relations = {key for key in registry() if key != "Sum"}
