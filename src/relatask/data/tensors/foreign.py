@@ -16,6 +16,7 @@ from torch.utils.data import default_collate as collate
 from relatask.data.batch import Batch, Part
 from relatask.data.tensors.dealing import Sampler
 from relatask.data.tensors.loader import Count, bound
+from relatask.data.tensors.samplers import Together
 from relatask.data.tensors.sources import Source, observed
 from relatask.notices import InputError
 
@@ -87,14 +88,15 @@ class TorchLoaders:
     loaders : mapping from task to DataLoader
         Of ``(x, y)`` or ``(x, {task: y})`` batches; under the name of a task, or of anything where y names its tasks.
     sampler : Sampler or str, optional
-        As for `Loader`, whose default it shares.
+        As for `Loader`, whose default it shares; `Together` takes a batch of each loader at every step, as many as the
+        longest has, because their sizes are their own.
     seed : int
         Of everything that is drawn.
 
     Raises
     ------
     InputError
-        For what is no DataLoader or has no length, and when a run cannot be resumed.
+        For what is no DataLoader, or an empty one, or one without a length, and when a run cannot be resumed.
 
     Examples
     --------
@@ -107,6 +109,10 @@ class TorchLoaders:
     def __init__(
         self, loaders: Mapping[Hashable, DataLoader[Any]], sampler: Sampler | str | None = None, seed: int = 0
     ) -> None:
+        if not loaders:
+            raise InputError(
+                "there is no DataLoader; give one for each task: TorchLoaders({'digit': DataLoader(rows)})."
+            )
         for task, loader in loaders.items():
             if not isinstance(loader, DataLoader):
                 raise InputError(f"task {task!r}: expected a torch DataLoader, got a {type(loader).__name__}.")
@@ -118,6 +124,8 @@ class TorchLoaders:
                         f"task {task!r}: the DataLoader's dataset is a stream without a length, so an epoch has no "
                         "end; give the dataset a __len__."
                     ) from None
+            if not len(loader):
+                raise InputError(f"the DataLoader of task {task!r} gives no batch; leave it out.")
         self.loaders = dict(loaders)
         self.seed = seed
         self.sources = tuple(_Batches(task, loader, seed) for task, loader in self.loaders.items())
@@ -156,7 +164,10 @@ class TorchLoaders:
 
     def _plan(self, epoch: int) -> list[tuple[int, ...]]:
         rng = np.random.default_rng((self.seed, crc32(b"sampler"), epoch))
-        draws = self.sampler.draws([source.batches for source in self.sources], 1, rng)
+        sizes = [source.batches for source in self.sources]
+        if isinstance(self.sampler, Together):
+            return [tuple(range(len(sizes)))] * max(sizes)
+        draws = self.sampler.draws(sizes, 1, rng)
         return [tuple(source for source, rows in draw for _ in rows[:1]) for draw in draws]
 
     def _refuse(self, epoch: int, start: int) -> None:
