@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
 
@@ -17,6 +15,7 @@ from relatask.data.batch import Batch, Part
 from relatask.data.tensors.dealing import Sampler
 from relatask.data.tensors.loader import Count, bound
 from relatask.data.tensors.samplers import Together
+from relatask.data.tensors.seeding import seeded
 from relatask.data.tensors.sources import Source, observed
 from relatask.notices import InputError
 
@@ -247,22 +246,6 @@ def _unrepeatable(loader: DataLoader[Any]) -> str:
     if type(loader.sampler) not in (RandomSampler, SequentialSampler):
         return f"it has a sampler of its own ({type(loader.sampler).__name__})"
     return ""
-
-
-@contextmanager
-def seeded(seed: tuple[int, ...]) -> Iterator[None]:
-    """Seed the global generators of torch, numpy and random, and put them back as they were."""
-    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    number = int(np.random.default_rng(seed).integers(2**32))
-    torch.default_generator.manual_seed(number)
-    np.random.seed(number)  # noqa: NPY002
-    random.seed(number)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before[0])
-        np.random.set_state(before[1])  # noqa: NPY002
-        random.setstate(before[2])
 
 
 def _labels(row: Any, tasks: tuple[Hashable, ...]) -> dict[Hashable, Any]:
