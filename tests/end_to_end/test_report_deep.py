@@ -126,6 +126,7 @@ def test_curves_are_read_from_the_logs(tmp_path):
         for s, m in (("train", "loss"), ("valid", "loss"), ("valid", "delta"))
     ]
     model = torch.nn.Linear(2, 2)
+    model.tasks = ("0", "1")
     model.task_parameters = lambda task: [model.bias] if task == "0" else []
     tasks = [SimpleNamespace(name="0"), SimpleNamespace(name="1")]
     net = SimpleNamespace(tasks=tasks, history=history, model=model, n_epochs=300, best_epoch=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -71,8 +72,6 @@ def _numbers(columns: dict[str, list[str]]) -> list[str]:
 
 def _try(model: Any, problem: Problem) -> float:
     """Seconds of an epoch over all rows, from one over a few of them."""
-    import sklearn
-
     seen = ~np.isnan(problem.y)
     rows = np.flatnonzero(seen if seen.ndim == 1 else seen.any(1))
     rows = np.random.default_rng(0).permutation(rows)[:TRIED]
@@ -82,7 +81,7 @@ def _try(model: Any, problem: Problem) -> float:
         return float("nan")
     labels = y if problem.tasks is not None else Columns(y, problem.names)
     tasks = None if problem.tasks is None else problem.tasks[rows]
-    inputs, one = problem.inputs.take(rows), sklearn.base.clone(model, safe=False)
+    inputs, one = problem.inputs.take(rows), deepcopy(model)
     spent = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -37,6 +37,12 @@ def load_network(folder: Path, config: RunConfig) -> Any:
     return getattr(estimators, name if name in kinds else "DeepMultiTask").load(folder / "model")
 
 
+def look_in(model: Any, folder: Path) -> None:
+    """Let a fitted network read pictures and sounds that lie beside a table in this folder."""
+    for net in model.nets_:
+        net.features.folder = str(folder)
+
+
 def read_training(folder: Path, method: str, model: Any, tasks: Sequence[Any]) -> Training:
     """Return how the training of a fitted network went, from its logs.
 

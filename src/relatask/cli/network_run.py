@@ -23,7 +23,7 @@ from relatask.report.parts import grid
 REMEDIES = {
     "RT002": "Another balancer may help (model.balance.method), or another weight of the task; compare tells.",
     "RT003": "Look at the task's labels; equal weights never collapse (model.balance.method: equal).",
-    "RT006": "Tasks that need longer than others may do better alone, or with a rate of their own.",
+    "RT006": "Tasks that need longer than others may do better alone; each one's best weights are in checkpoints/.",
     "RT007": "Larger batches (model.batch_size), or accept that the task learns from part of the steps.",
     "RT009": "What is not learned can be left out: another sharing, or fewer hidden layers.",
     "RT011": "Fewer experts would do the same.",
@@ -82,8 +82,8 @@ def fit_all(model: Any, problem: Problem, folder: Any) -> list[Check]:
     for warning in caught:
         code = getattr(warning.message, "code", "")
         if isinstance(warning.message, RelataskWarning) and code in REMEDIES:
-            text = str(warning.message).removeprefix(f"{code}: ")
-            found.append(Check(code, ALL, text if text.endswith(".") else f"{text}.", REMEDIES[code]))
+            text = str(warning.message).removeprefix(f"{code}: ").split(". ")[0]  # what follows is for Python
+            found.append(Check(code, ALL, text.rstrip(".") + ".", REMEDIES[code]))
     return list(dict.fromkeys(found))
 
 

@@ -113,7 +113,11 @@ class Predictions:
 
 
 def predict_table(fitted: Fitted, table: Any, source: str, wanted: tuple[Any, ...]) -> Predictions:
-    """Predict the rows of a table for the wanted tasks."""
+    """Predict the rows of a table for the wanted tasks; pictures and sounds that it names lie beside it."""
+    if fitted.encoder is None:
+        from relatask.cli.network_files import look_in
+
+        look_in(fitted.model, Path(source).parent)
     by = fitted.loaded.config.data.by
     known = fitted.model.tasks_
     if by is None:
