@@ -98,7 +98,7 @@ def test_errors_are_root_mean_squares_in_standard_deviations(air: Air) -> None:
 def test_every_method_learns_what_there_is_to_learn(method: str, air: Air) -> None:
     given = problem(air, STATIONS[3], 10, test=(2016,))
     settings = Settings(width=16, batch_size=96)
-    epochs = 12 if method in ("single", "station") else 2
+    epochs = 6 if method in ("single", "station") else 2
     curve = Curve(given)
     predict = trained(method, given, settings, Choice(1e-2, 0.01, 0.01, epochs), 0, curve)
     error = errors(given, predict)
