@@ -117,7 +117,7 @@ BAD = [
     (train("model.relation={name: Graph, A: absent.csv}"), "no such file"),
     (train("model.relation={name: Chain, order: [1, 2, 7]}"), "7"),
     (train("model.solver=magic"), "magic"),
-    (train("model.kind=mlp"), "this version trains linear models only"),
+    (train("model.kind=mpl"), "model.kind: 'mpl' is unknown. Did you mean mlp"),
     (train("data.split={kind: group, column: nope}"), "no column 'nope' (data.split.column)"),
     (["train", "good.yaml", "--output", "run"], "holds a run already. Give --resume"),
     (["train", "good.yaml", "--output", "a_file"], "is a file; expected a folder"),

@@ -123,6 +123,8 @@ def lines_figure(
         axes.set_ylabel(unit)
         axes.tick_params(axis="y", labelcolor=MUTED)
         axes.locator_params(axis="x", integer=True)
+        if ends:
+            axes.set_xlim(right=max(end[0] for end in ends))
         if not many:
             _names(axes, ends)
 
