@@ -11,9 +11,10 @@ the earlier ones tell of them. Ways to use that, over 10 random splits, each wit
 * ESMM: one trunk, the chance to buy is a product, learned from all rows;
 * AITM: one tower a step, each taking over from the one before.
 
-What is spent is learned where something was bought (``where=("conversion", 1)``), in all of them. Learning rate, weight
-decay and the best epoch are chosen on validation rows, for each split and net: by the log loss of buying over all rows
-(with "given" that of both steps), of nets of one task by that task's loss. Told of the test rows: areas under the
+What is spent is learned where something was bought (``where=("conversion", 1)``), in all of them. The best epoch, the
+learning rate, and for nets of one task the weight decay, for joint nets the weighting (equal on normalised losses, or
+the likelihood of all rows) are chosen on validation rows, for each split and net: by the log loss of buying over all
+rows (with "given" that of both steps), of nets of one task by that task's loss. Told of the test rows: areas under the
 curve, log losses, calibration.
 """
 
@@ -56,6 +57,8 @@ class Settings:
     batch_size: int = 2048
     lrs: tuple[float, ...] = (2e-3, 8e-3)
     weight_decays: tuple[float, ...] = (1e-2, 1.0)
+    """Tried for nets of one task; joint ones have the first, and as many weightings tried in its place."""
+    weightings: tuple[str, ...] = ("equal", "likelihood")
     rows: int = 64_000
 
 
@@ -109,10 +112,14 @@ def split_of(data: Dataset, settings: Settings, seed: int) -> Split:
 def judged(method: str, split: Split, settings: Settings, seed: int) -> dict[tuple[str, str], float]:
     """Train with every learning rate and weight decay, choose on validation rows, and judge on test rows."""
     chosen = []
-    for names in [[name] for name in KINDS] if method.startswith("separate") else [list(KINDS)]:
-        pairs = itertools.product(settings.lrs, settings.weight_decays)
-        fits = [trained(method, tuple(names), split, settings, lr, decay, seed) for lr, decay in pairs]
-        chosen.append(max(fits, key=lambda one: one[1])[0])
+    for names in [(name,) for name in KINDS] if method.startswith("separate") else [tuple(KINDS)]:
+        if len(names) == 1:
+            tried = [(lr, decay, "equal") for lr in settings.lrs for decay in settings.weight_decays]
+        else:
+            tried = [(lr, settings.weight_decays[0], how) for lr in settings.lrs for how in settings.weightings]
+        fits = [trained(method, names, split, settings, lr, decay, how, seed) for lr, decay, how in tried]
+        best = max(range(len(fits)), key=lambda k: fits[k][1])
+        chosen.append(fits[best][0])
     X, y = split.test
     mean, spread = moments(split.train[1])
     chances = {k: v.double().numpy() for one in chosen for k, v in one.predict(torch.from_numpy(X)).items()}
@@ -120,6 +127,8 @@ def judged(method: str, split: Split, settings: Settings, seed: int) -> dict[tup
         chances["conversion"] = chances["visit"] * chances["conversion"]
     expected = chances["conversion"] * (chances["spend"] * spread + mean)
     numbers = {("spend", "rmse"): float(np.sqrt(np.mean((expected - y[:, 2]) ** 2)))}
+    if len(chosen) == 1:
+        numbers |= {("chosen", "lr"): tried[best][0], ("chosen", "likelihood"): float(tried[best][2] == "likelihood")}
     numbers["spend", "mean_ratio"] = float(expected.mean() / y[:, 2].mean())
     for k, step in enumerate(STEPS):
         numbers[step, "auc"] = auc(y[:, k], chances[step])
@@ -131,15 +140,16 @@ def judged(method: str, split: Split, settings: Settings, seed: int) -> dict[tup
 
 @lru_cache(maxsize=64)
 def trained(
-    method: str, names: tuple[str, ...], split: Split, settings: Settings, lr: float, decay: float, seed: int
+    method: str, names: tuple[str, ...], split: Split, settings: Settings, lr: float, decay: float, how: str, seed: int
 ) -> tuple[Trained, float]:
     """Train a net of these tasks; give it, and how well its best epoch did on validation rows (more is better)."""
     given, apart = method.endswith("given"), len(names) == 1
     if apart and given and names != ("conversion",):
-        return trained("separate", names, split, settings, lr, decay, seed)  # the same net
+        return trained("separate", names, split, settings, lr, decay, how, seed)  # the same net
     where = {"conversion": ("visit", 1) if given else None, "spend": ("conversion", 1)}
     hidden = {name: other for name, other in where.items() if apart and other}
     mean, spread = moments(split.train[1])
+    weights = weights_of(split.train[1], given) if how == "likelihood" else dict.fromkeys(KINDS, 1.0)
     monitor = of_all_rows(names, given, float(split.valid[1][:, 0].mean()))
     torch.manual_seed(seed)
     model = net(method, names, split.train[0].shape[1], settings.width)
@@ -152,7 +162,7 @@ def trained(
 
     done = fit(
         model,
-        [Task(name, KINDS[name], where=None if apart else where.get(name)) for name in names],
+        [Task(n, KINDS[n], weight=weights[n], where=None if apart else where.get(n)) for n in names],
         loader(split.train, hidden, mean, spread, settings.batch_size, seed),
         loader(split.valid, hidden, mean, spread, 4096, seed),
         epochs=settings.epochs,
@@ -204,6 +214,18 @@ def loader(
     for name, (other, value) in hidden.items():
         labels[name] = np.where(y[:, STEPS.index(other)] == value, labels[name], np.nan)
     return Loader(Columns(X, {name: v.astype(np.float32) for name, v in labels.items()}), batch_size, seed=seed)
+
+
+def weights_of(y: np.ndarray, given: bool) -> dict[str, float]:
+    """Give weights that make the sum of normalised losses the likelihood of all rows, visiting counting one.
+
+    A normalised loss is a mean over the rows that have the label, divided by that of the best constant; times that loss
+    and the share of those rows it is the mean over all rows. So a step that few reach weighs little.
+    """
+    visited, bought = float(y[:, 0].mean()), float(y[:, 1].mean())
+    asked = bought / visited if given else bought
+    visit, buy = (-p * np.log(p) - (1 - p) * np.log1p(-p) for p in (visited, asked))
+    return {"visit": 1.0, "conversion": (visited if given else 1.0) * buy / visit, "spend": bought / 2 / visit}
 
 
 def moments(y: np.ndarray) -> tuple[float, float]:
