@@ -22,6 +22,7 @@ from relatask.tasks import Task
 from relatask.train import fit
 
 SIZE = 32
+SURE = 0.6  # chance of a box from which it is told
 LIGHTS = ("dark", "bright")
 THINGS = ("wide", "tall")
 
@@ -51,7 +52,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 def found(told: dict[str, Any], truth: dict[str, Any]) -> int:
     """How many true boxes are among the told ones: of their class, overlapping by a half or more."""
     boxes, labels, sure = (np.asarray(told[name]) for name in ("boxes", "labels", "scores"))
-    boxes, labels = boxes[sure > 0.3], labels[sure > 0.3]
+    boxes, labels = boxes[sure > SURE], labels[sure > SURE]
     return sum(
         any(kind == label and overlap(box, wanted) >= 0.5 for box, kind in zip(boxes, labels, strict=True))
         for wanted, label in zip(truth["boxes"], truth["labels"], strict=True)
@@ -87,14 +88,14 @@ def main() -> None:
     there = [boxes for _, _, boxes in made[240:]]
     total = sum(len(boxes["labels"]) for boxes in there)
     hits = sum(found(guess, truth) for guess, truth in zip(told["things"], there, strict=True))
-    guessed = sum(int((np.asarray(guess["scores"]) > 0.3).sum()) for guess in told["things"])
+    guessed = sum(int((np.asarray(guess["scores"]) > SURE).sum()) for guess in told["things"])
     print(f"light: {right:.3f} right; blocks: {hits} of {total} found, {guessed} told")
     assert right > 0.95
     assert hits > 0.7 * total
     assert guessed < 1.5 * total
 
     # One linear layer on pooled features, as in the article, tells as many boxes for every picture; here they differ.
-    numbers = {int((np.asarray(guess["scores"]) > 0.3).sum()) for guess in told["things"]}
+    numbers = {int((np.asarray(guess["scores"]) > SURE).sum()) for guess in told["things"]}
     print("boxes told of a picture:", sorted(numbers))
     assert len(numbers) > 1
 

@@ -50,7 +50,7 @@ class Settings:
     private: int = 8  # of each private one
     start: float = 0.02  # standard deviation of fresh embeddings
     dropout: float = 0.5
-    epochs: int = 8
+    epochs: int = 5
     batch_size: int = 256
     lr: float = 3e-3
     weight_decay: float = 0.01
