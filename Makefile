@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-run
 
-.PHONY: demo test test-thorough lint types contracts pytest bench guide balancers clean
+.PHONY: demo test test-thorough lint types contracts pytest bench guide balancers runs clean
 
 demo: $(VENV)/base.stamp  ## install, then table -> configuration -> report on real data
 	@mkdir -p $(DEMO)
@@ -39,6 +39,12 @@ guide: $(VENV)/test.stamp  ## every figure of docs/which-relation.md, computed a
 
 balancers: $(VENV)/test.stamp  ## the runs of docs/guides/which-balancer.md that are not yet in benchmarks/balancers/runs.csv
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.balancers
+
+RUNS := atis fdu_mtl tox21 bccd coco128 multi_mnist digits hillstrom beijing
+
+runs: $(VENV)/test.stamp  ## every run of docs/runs with its full settings; each goes on where it stopped
+	for run in $(RUNS); do OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m examples.runs.$$run || exit 1; done
+	$(BIN)/python -m examples.runs.page
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from examples.runs import common
 from examples.runs.common import COLUMNS, Results, start
+from examples.runs.page import ALL, BEGIN, END, PAGES, Page, filled, table
 
 
 @dataclass(frozen=True)
@@ -73,3 +74,22 @@ def test_the_table_tells_mean_and_deviation(capsys: pytest.CaptureFixture[str]) 
     out = capsys.readouterr().out
     assert "2.00 (1.41)" in out
     assert "0.50" in out
+
+
+def test_a_page_holds_our_means_and_what_others_published() -> None:
+    results = Results("x")
+    for seed, value in enumerate((1.0, 3.0)):
+        results.add("hard", seed, {("a", "error"): value}, 10.0)
+    page = Page("x", {"error": ("a", "error"), "other": ("b", "f1")}, {"they": (None, 0.5)}, digits=1)
+    lines = table(page, results).splitlines()
+    assert lines[2:] == ["| hard | 2.0 (1.4) |  | 2 | 10 |", "| *they* |  | 0.5 |  |  |"]
+    assert filled(f"above\n{BEGIN}\nold\n{END}\nbelow", "new") == f"above\n{BEGIN}\nnew\n{END}\nbelow"
+    with pytest.raises(SystemExit, match="each once"):
+        filled("no marks", "new")
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_every_page_has_its_place_for_results(page: Page) -> None:
+    text = (PAGES / f"{page.name}.md").read_text()
+    assert text.count(BEGIN) == text.count(END) == 1
+    assert all(len(values) == len(page.columns) for values in page.published.values())
