@@ -80,7 +80,7 @@ class LogMel(nn.Module):
 
 
 class LogMelCNN(nn.Module):
-    """Log-mel loudness through convolutions that halve time and pitch, then the mean over time.
+    """Log-mel loudness through convolutions that halve time and pitch, the mean over time, and a layer over pitch.
 
     Loudness is centred per sound; ``h <- relu(norm(conv(h)))``, norms over the channels of each place, so that neither
     padding nor other sounds of a batch change an output. Behind the end of a sound all is zero at every layer.
@@ -121,6 +121,10 @@ class LogMelCNN(nn.Module):
         before = [1, *widths[:-1]]
         self.convolutions = nn.ModuleList([nn.Conv2d(i, o, 3, 2, 1) for i, o in zip(before, widths, strict=True)])
         self.norms = nn.ModuleList([nn.LayerNorm(width) for width in widths])
+        bands = mels
+        for _ in widths:
+            bands = (bands + 1) // 2
+        self.mix = nn.Linear(widths[-1] * bands, widths[-1])
         self.features = widths[-1]
         self.drop = nn.Dropout(dropout)
 
@@ -134,8 +138,8 @@ class LogMelCNN(nn.Module):
             frames = (frames + 1) // 2
             h = convolution(h)
             h = norm(h.movedim(1, -1)).movedim(-1, 1).relu() * _seen(frames, h.shape[2])[:, None, :, None]
-        pooled = h.mean(3).sum(2) / frames[:, None].clamp(min=1)
-        return self.drop(pooled)
+        pooled = h.sum(2).flatten(1) / frames[:, None].clamp(min=1)
+        return self.drop(self.mix(pooled).relu())
 
 
 def triangles(rate: int, points: int, mels: int) -> Tensor:

@@ -98,9 +98,14 @@ class Hidden(nn.Module):
         self.steps = nn.Sequential(*steps, *([nn.Dropout(dropout)] if dropout else []))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Give (n, width)."""
-        found: Tensor = self.steps(h)
-        return found
+        """Give (n, width); a batch of one row, which has no spread, is normalised as in evaluation."""
+        for step in self.steps:
+            if isinstance(step, nn.BatchNorm1d) and self.training and len(h) == 1:
+                known = step.running_mean, step.running_var, step.weight, step.bias
+                h = nn.functional.batch_norm(h, *known, eps=step.eps)
+            else:
+                h = step(h)
+        return h
 
 
 class TabularMLP(nn.Module):

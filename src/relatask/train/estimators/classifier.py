@@ -78,7 +78,7 @@ class DeepMultiTaskClassifier(ClassifierMixin, DeepEstimator):
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
         dropout: float = 0.1,
-        normalization: str | None = "layer",
+        normalization: str | None = "batch",
         class_weight: Mapping[Any, float] | str | None = None,
         threshold: float | str = 0.5,
         patience: int = 15,

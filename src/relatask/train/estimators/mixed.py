@@ -80,7 +80,7 @@ class DeepMultiTask(DeepEstimator):
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
         dropout: float = 0.1,
-        normalization: str | None = "layer",
+        normalization: str | None = "batch",
         class_weight: str | None = None,
         threshold: float | str = 0.5,
         patience: int = 15,

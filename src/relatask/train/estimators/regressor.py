@@ -48,7 +48,7 @@ class DeepMultiTaskRegressor(RegressorMixin, DeepEstimator):
     lr, weight_decay : float
         Of AdamW.
     batch_size : int or "auto"
-        Rows of a step; "auto" is an eighth of the training rows, at least 16 and at most 256.
+        Rows of a step; "auto" is a sixteenth of the training rows, at least 16 and at most 256.
     dropout : float
         Share of hidden units left out at each step.
     normalization : {"batch", "layer", None}
@@ -111,7 +111,7 @@ class DeepMultiTaskRegressor(RegressorMixin, DeepEstimator):
         weight_decay: float = 1e-2,
         batch_size: int | str = "auto",
         dropout: float = 0.1,
-        normalization: str | None = "layer",
+        normalization: str | None = "batch",
         patience: int = 15,
         validation_fraction: float = 0.15,
         text: str = "ngrams",

@@ -126,9 +126,9 @@ def chosen_balancer(balance: Any, tasks: Sequence[str] = ()) -> Balancer | None:
 
 
 def batch_size(given: Any, n: int) -> int:
-    """Give the rows of a step: as told, or an eighth of the training rows, at least 16 and at most 256."""
+    """Give the rows of a step: as told, or a sixteenth of the training rows, at least 16 and at most 256."""
     if given == "auto":
-        return min(max(n // 8, 16), 256)
+        return min(max(n // 16, 16), 256)
     return int(given)
 
 
