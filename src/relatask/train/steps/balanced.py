@@ -152,6 +152,11 @@ class Balanced(Step):
             if scalar is not None:
                 _scaled(scalar, update).backward()
             seen.append(detached(losses))
+        if update.comm is not None:
+            moved = [p for p in self.model.parameters() if p.requires_grad]
+            means = update.comm.mean([p.grad for p in moved], moved, [0] * len(moved))
+            for parameter, mean in zip(moved, means, strict=True):
+                parameter.grad = mean
         together = joined(seen, totals)
         if not together.values:
             return together, None
