@@ -77,7 +77,8 @@ def compare(
         "checks": [vars(check) for check in checks],
     }
     if output is not None:
-        _write(output, loaded, problem, study, facts, features, tuple(checks))
+        words_of = method_words(loaded, []) | _network_words(loaded, variants)
+        _write(output, loaded, problem, study, facts, features, tuple(checks), words_of)
     if as_json:
         show.print_json({"folder": None if output is None else str(output), **facts})
     else:
@@ -190,6 +191,15 @@ def _show(loaded: Loaded, problem: Problem, study: Any, rows: list[dict[str, Any
     show.say(words)
 
 
+def _network_words(loaded: Loaded, variants: dict[str, Any]) -> dict[str, str]:
+    """Return a line on each variant of a network."""
+    if loaded.config.network is None:
+        return {}
+    from relatask.cli.network import network_words
+
+    return {name: network_words(loaded.config, model) for name, model in variants.items()}
+
+
 def _write(
     output: Path,
     loaded: Loaded,
@@ -198,6 +208,7 @@ def _write(
     facts: dict[str, Any],
     features: tuple[str, ...],
     checks: tuple[Any, ...],
+    words: dict[str, str],
 ) -> None:
     from relatask.cli.record import make_record
     from relatask.cli.rerender import write_report
@@ -211,7 +222,7 @@ def _write(
         problem,
         study,
         study.models[0],
-        words=method_words(loaded, []),
+        words=words,
         features=features,
         digest=sha256(loaded.data),
         environment=environment(),
