@@ -22,6 +22,7 @@ import torch
 from examples.runs.common import start
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.optim.lr_scheduler import LambdaLR
 
 from relatask.data import load
 from relatask.data.features import Vocabulary
@@ -46,7 +47,9 @@ class Settings:
     unknown: float = 0.3  # share of a training batch's rare words that are read as unknown
     epochs: int = 24
     batch_size: int = 32
-    lr: float = 4e-3
+    lr: float = 4e-3  # until half of the steps are done, from there on down to nothing
+    weight_decay: float = 0.01
+    slots: float = 2.0  # weight of the slots' loss
     clip: float = 5.0
     ema: float | None = 0.99
     sentences: int | None = None  # training sentences; all by default
@@ -70,7 +73,7 @@ class Data:
 
 
 @cache
-def read(sentences: int | None) -> Data:
+def read(sentences: int | None, slots: float = 1.0) -> Data:
     """Read ATIS; a digit is written 0, and words that the training part does not have are known by their letters."""
     atis = load("atis")
     words = [[re.sub(r"\d", "0", word) for word in row] for row in atis.inputs["tokens"]]
@@ -91,7 +94,7 @@ def read(sentences: int | None) -> Data:
         parts[name] = Sequences(numbers, {"intent": intents, "slots": [atis.targets["slots"][i] for i in place]})
     tasks = (
         Task("intent", kind="multiclass", class_names=atis.classes["intent"]),
-        Task("slots", kind="tagging", class_names=atis.classes["slots"]),
+        Task("slots", kind="tagging", class_names=atis.classes["slots"], weight=slots),
     )
     return Data(parts, tasks, letters, 2 + sum(n > 1 for n in counts.values()), 2 + len(known))
 
@@ -181,17 +184,20 @@ def build(method: str, names: Sequence[Hashable], data: Data, s: Settings) -> Mo
 
 def train(method: str, names: Sequence[Hashable], seed: int, s: Settings) -> Iterator[tuple[tuple[str, str], float]]:
     """Train a net on these tasks; give its metrics on the development and test sets."""
-    data = read(s.sentences)
+    data = read(s.sentences, s.slots)
     tasks = [task for task in data.tasks if task.name in names]
+    loader = Loader(Only(data.parts["train"], names), s.batch_size, seed=seed)
+    steps = s.epochs * sum(1 for _ in loader.epoch(0))
     torch.manual_seed(seed)
     fitted = fit(
         build(method, names, data, s),
         tasks,
-        Loader(Only(data.parts["train"], names), s.batch_size, seed=seed),
+        loader,
         Loader(Only(data.parts["dev"], names), 250),
         epochs=s.epochs,
         lr=s.lr,
-        schedule="cosine",
+        weight_decay=s.weight_decay,
+        schedule=lambda optimizer: LambdaLR(optimizer, lambda step: max(0.0, min(1.0, 2 - 2 * step / steps))),
         clip=s.clip,
         ema=s.ema,
         seed=seed,
