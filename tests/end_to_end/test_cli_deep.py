@@ -269,6 +269,28 @@ def test_groups_share_a_network_too(tmp_path, monkeypatch):
     assert pyarrow.csv.read_csv("p.csv").num_rows == 40
 
 
+def test_pictures_beside_the_table_are_read_from_any_folder(tmp_path, monkeypatch):
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    (tmp_path / "in" / "pictures").mkdir(parents=True)
+    lines = ["photo,size,bright,wide"]
+    for k in range(40):
+        level = int(rng.integers(0, 200))
+        pixels = np.clip(level + rng.integers(0, 40, size=(8, 8, 3)), 0, 255).astype(np.uint8)
+        image.fromarray(pixels).save(tmp_path / "in" / "pictures" / f"{k}.png")
+        lines.append(f"pictures/{k}.png,{rng.normal():.3f},{level},{'yes' if level > 100 else 'no'}")
+    (tmp_path / "in" / "rooms.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "in/rooms.csv", "-t", "bright,wide", "--output", "rooms.yaml"]) == 0
+    assert "kind: image  # photo is read as image" in Path("rooms.yaml").read_text()
+    small = ["-o", "model.epochs=1", "-o", "model.image_size=[8, 8]", "-o", "data.split.repeats=1"]
+    assert run(["train", "rooms.yaml", *small]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert run(["predict", "../runs/rooms", "--data", "../in/rooms.csv", "-o", "p.csv"]) == 0
+    assert pyarrow.csv.read_csv("p.csv").num_rows == 40
+
+
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(here):
     command = [
         sys.executable,
