@@ -205,7 +205,7 @@ def test_a_relation_ties_heads_and_is_not_changed() -> None:
     learned = DeepMultiTaskRegressor(relation=LearnedCovariance(0.1), **QUICK).fit(X, y, tasks)
     assert learned.relation.covariance is None
     assert learned.nets_[0].model.relation.covariance.shape == (3, 3)
-    search = GridSearchCV(DeepMultiTaskRegressor(relation=relation, **QUICK), {"epochs": [1, 12]}, cv=2)
+    search = GridSearchCV(DeepMultiTaskRegressor(**QUICK), {"epochs": [1, 12]}, cv=2)
     with sklearn.config_context(enable_metadata_routing=True):
         assert search.fit(X, y, tasks=tasks).best_params_ == {"epochs": 12}
 

@@ -65,7 +65,7 @@ def network_lines(config: RunConfig, reads: dict[str, str]) -> list[str]:
         f"  patience: {network.patience}",
         f"  validation_fraction: {network.validation_fraction}  # of the training rows",
         f"  lr: {network.lr}",
-        f"  batch_size: {network.batch_size}  # an eighth of the training rows, 16 to 256",
+        f"  batch_size: {network.batch_size}  # a sixteenth of the training rows, 16 to 256",
         f"  dropout: {network.dropout}",
         "  random_state: 0",
         "# single: each task its own network. Linear models run beside them where the inputs allow.",

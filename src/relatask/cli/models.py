@@ -123,10 +123,10 @@ class NetworkConfig(Section):
     lr: float = Field(default=3e-3, gt=0, description="learning rate of AdamW")
     weight_decay: float = Field(default=1e-2, ge=0, description="weight decay of AdamW")
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        default="auto", description="rows of a step; auto: an eighth of the training rows, 16 to 256"
+        default="auto", description="rows of a step; auto: a sixteenth of the training rows, 16 to 256"
     )
     dropout: float = Field(default=0.1, ge=0, lt=1, description="share of hidden units left out at each step")
-    normalization: Literal["batch", "layer"] | None = Field(default="layer", description="of hidden layers")
+    normalization: Literal["batch", "layer"] | None = Field(default="batch", description="of hidden layers")
     patience: int = Field(default=15, ge=1, description="epochs without a better validation before training stops")
     validation_fraction: float = Field(
         default=0.15, ge=0, lt=1, description="of the training rows, for stopping and the choice of the epoch; 0: none"
