@@ -7,6 +7,8 @@ import pytest
 from examples.runs import tox21
 from examples.runs.molecules import circles, graph, pieces, words
 
+from relatask.data import load
+
 SMALL = tox21.Settings(**tox21.QUICK)
 
 
@@ -73,3 +75,23 @@ def test_areas_leave_missing_labels_out() -> None:
     truth = np.array([[0.0, 1.0], [1.0, np.nan], [np.nan, 0.0], [0.0, 1.0]])
     guess = np.array([[0.1, 0.5], [0.9, 0.0], [0.0, 0.1], [0.2, 0.6]])
     assert tox21.auc(guess, truth) == [1.0, 1.0]
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("data_folder")
+def test_atoms_and_bonds_are_those_of_rdkit() -> None:
+    pytest.importorskip("rdkit")
+    from examples.runs.molecules import by_rdkit
+    from rdkit import Chem, RDLogger
+
+    RDLogger.DisableLog("rdApp.*")
+    checked = 0
+    for (smiles,) in load("tox21").X[::10]:
+        molecule = Chem.MolFromSmiles(smiles)
+        if molecule is not None:
+            atoms, bonds = graph(smiles)
+            assert (len(atoms), len(bonds)) == (molecule.GetNumAtoms(), molecule.GetNumBonds()), smiles
+            checked += 1
+    assert checked > 790
+    assert sorted(by_rdkit("CCO")) == sorted(by_rdkit("OCC"))
+    assert by_rdkit("no molecule") == []
