@@ -81,7 +81,7 @@ def main() -> None:
         "light": PooledHead(nn.Linear(encoder.features, len(LIGHTS))),
         "things": MapHead(BoxHead(encoder.features, len(THINGS), (encoder.stride,))),
     }
-    fitted = fit(HardSharing(encoder, heads), tasks, Loader(train, 20), epochs=40, lr=1e-2, schedule="cosine")
+    fitted = fit(HardSharing(encoder, heads), tasks, Loader(train, 20), epochs=25, lr=1e-2, schedule="cosine")
 
     told = fitted.predict(new)
     right = float((told["light"].argmax(1) == new.target("light")).double().mean())
