@@ -13,9 +13,8 @@ the earlier ones tell of them. Ways to use that, over 10 random splits, each wit
 
 What is spent is learned where something was bought (``where=("conversion", 1)``), in all of them. The best epoch, the
 learning rate, and for nets of one task the weight decay, for joint nets the weighting (equal on normalised losses, or
-the likelihood of all rows) are chosen on validation rows, for each split and net: by the log loss of buying over all
-rows (with "given" that of both steps), of nets of one task by that task's loss. Told of the test rows: areas under the
-curve, log losses, calibration.
+the likelihood of all rows) are chosen on validation rows, for each split and net: by the log losses of both steps over
+all rows, of nets of one task by that task's. Told of the test rows: areas under the curve, log losses, calibration.
 """
 
 from __future__ import annotations
@@ -237,14 +236,15 @@ def moments(y: np.ndarray) -> tuple[float, float]:
 def of_all_rows(
     names: Sequence[str], given: bool, visitors: float
 ) -> Callable[[Mapping[tuple[str, str], float]], float]:
-    """Give what an epoch is chosen by: the log loss of buying over all rows, or of the net's own task."""
+    """Give what an epoch is chosen by: the log losses of both steps over all rows, or of the net's own task.
+
+    Of buying alone it would be chosen by a hundred buyers; visitors are sixteen times as many.
+    """
 
     def monitor(values: Mapping[tuple[str, str], float]) -> float:
         if len(names) == 1:
             return -values[names[0], "loss"]
-        if given:
-            return -values["visit", "loss"] - visitors * values["conversion", "loss"]
-        return -values["conversion", "loss"]
+        return -values["visit", "loss"] - (visitors if given else 1.0) * values["conversion", "loss"]
 
     return monitor
 
