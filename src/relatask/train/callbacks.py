@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import torch
+
 from relatask.nets.learning_to_branch import LearningToBranch
 from relatask.notices import InputError
 from relatask.train.run import Run
@@ -148,3 +150,53 @@ class SaveEvery:
         """Ask for it, if it is time."""
         if run.steps % self.steps == 0:
             run.ask_to_save()
+
+
+class Gramians:
+    """Tell the Gramian of the tasks' gradients every so many steps, for balancers that form none.
+
+    The gradients of what is shared, on the step's batch, at the parameters after the step, in eval mode: nothing of the
+    run moves. Costs a forward pass and t backward passes.
+
+    Parameters
+    ----------
+    every : int
+        Steps.
+
+    Attributes
+    ----------
+    found : list of (step, tasks, tensor (t, t))
+        What was seen; ``grams.jsonl`` has it, too.
+    """
+
+    def __init__(self, every: int = 50) -> None:
+        self.every = every
+        self.found: list[tuple[int, tuple[str, ...], torch.Tensor]] = []
+
+    def on_step(self, run: Run) -> None:
+        """Look, if it is time."""
+        if (run.steps - 1) % self.every:
+            return
+        shared = [p for p in run.model.shared_parameters() if p.requires_grad]
+        run.model.eval()
+        run.model.join(False)
+        try:
+            losses = run.losses_of(run.batches[0])
+            rows = []
+            for loss in losses.values.values():
+                pulled = torch.autograd.grad(loss, shared, retain_graph=True, allow_unused=True)
+                rows.append(
+                    torch.cat(
+                        [
+                            torch.zeros(p.numel()) if g is None else g.reshape(-1).cpu()
+                            for p, g in zip(shared, pulled, strict=True)
+                        ]
+                    ).double()
+                )
+        finally:
+            run.model.train()
+            run.step.prepare(run.model)
+        if rows:
+            J = torch.stack(rows)
+            self.found.append((run.steps, tuple(map(str, losses.values)), J @ J.T))
+            run.gramian = self.found[-1][1:]

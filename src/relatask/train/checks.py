@@ -40,6 +40,8 @@ class Checks:
         self.shares: dict[str, list[float]] = defaultdict(list)
         self.deltas: list[dict[Hashable, float]] = []
         self.seen: list[tuple[str, str]] = []
+        self.began = self.whole = False
+        """Whether this process saw an epoch from its beginning, and to its end."""
 
     def state_dict(self) -> dict[str, Any]:
         """Give what was seen, for a checkpoint."""
@@ -55,6 +57,7 @@ class Checks:
 
     def on_epoch_start(self, run: Run) -> None:
         """Look at one epoch at a time: weights and shares are those of the last."""
+        self.began = self.began or not run.at
         if run.at:
             return
         self.weights.clear()
@@ -81,6 +84,7 @@ class Checks:
 
     def on_epoch(self, run: Run) -> None:
         """Take note of a validation."""
+        self.whole = self.whole or self.began
         if run.values:
             self.deltas.append({task: value for (task, metric), value in run.values.items() if metric == "delta"})
 
@@ -95,7 +99,14 @@ class Checks:
 
     def found(self, run: Run) -> list[tuple[str, str]]:
         """Give what was seen, as (code, message)."""
-        return [*self._shares(), *self._weights(), *self._epochs(run), *self._batches(), *_unreached(run), *_dead(run)]
+        return [
+            *self._shares(),
+            *self._weights(),
+            *self._epochs(run),
+            *self._batches(),
+            *(_unreached(run) if self.whole else []),
+            *_dead(run),
+        ]
 
     def _shares(self) -> list[tuple[str, str]]:
         means = {task: float(np.mean(found)) for task, found in self.shares.items() if len(found) >= FEW}

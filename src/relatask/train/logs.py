@@ -42,13 +42,14 @@ class Logs:
 
     def on_step(self, run: Run) -> None:
         """Write what the balancer did, if it is time."""
-        balance = run.balance
-        if balance is None or (run.steps - 1) % self.every:
+        if (run.steps - 1) % self.every:
             return
         where = {"step": run.steps, "epoch": run.epoch}
-        if balance.gramian is not None:
-            self._add("grams", [{**where, "tasks": list(balance.tasks), "gramian": balance.gramian.tolist()}])
-        if balance.weights is not None:
+        if run.gramian is not None:
+            tasks, gramian = run.gramian
+            self._add("grams", [{**where, "tasks": list(tasks), "gramian": gramian.tolist()}])
+        balance = run.balance
+        if balance is not None and balance.weights is not None:
             weights = dict(zip(balance.tasks, balance.weights.tolist(), strict=True))
             self._add("weights", [{**where, "weights": weights}])
 

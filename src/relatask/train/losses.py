@@ -16,8 +16,8 @@ from relatask.data.batch import Batch, Part
 from relatask.nets.model import Model
 from relatask.tasks import Task
 from relatask.train.labels import Labels
-from relatask.train.together import all_labels, all_sums, scaled
 from relatask.train.normalise import Scales
+from relatask.train.together import all_labels, all_sums, scaled
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,8 @@ class Run:
     sums: Sums = field(default_factory=lambda: Sums())
     stopped: str | None = None
     to_save: bool = False
+    gramian: tuple[tuple[str, ...], Tensor] | None = None
+    """What a callback found in this step, where the balancer forms none."""
 
     @property
     def optimizer(self) -> Optimizer:
@@ -98,7 +100,9 @@ class Run:
 
     def took(self, batches: Sequence[Batch], losses: Losses, balance: Balance | None) -> None:
         """Take note of a step."""
-        self.batches, self.losses, self.balance = batches, losses, balance
+        self.batches, self.losses, self.balance, self.gramian = batches, losses, balance, None
+        if balance is not None and balance.gramian is not None:
+            self.gramian = (balance.tasks, balance.gramian)
         self.at += 1
         self.steps += 1
         self.sums.add(losses, self._factors(losses.active))
