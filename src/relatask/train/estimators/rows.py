@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
@@ -24,10 +25,12 @@ def read_rows(owner: Any, X: Any, *, reset: bool) -> Rows:
     Raises
     ------
     InputError
-        For other columns than in fit, infinite numbers, arrays that hold no numbers, no rows.
+        For other columns than in fit, infinite numbers, arrays that hold no numbers, sparse ones, no rows.
     """
     if isinstance(X, Rows):
         return X
+    if sparse.issparse(X):
+        raise InputError("Sparse data was passed for X, but dense data is required; use X.toarray().")
     try:
         if isinstance(X, pa.Table | Mapping):
             found = rows_of(X)
