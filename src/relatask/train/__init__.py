@@ -1,6 +1,7 @@
 """Train: steps and the loop that runs them."""
 
-from relatask.train.callbacks import Branch, Freeze, LearnRelation, SaveEvery
+from relatask.train.adapters import MLflow, TensorBoard, WandB
+from relatask.train.callbacks import Branch, Freeze, Gramians, LearnRelation, SaveEvery
 from relatask.train.loop import fit
 from relatask.train.losses import Losses, LossesOf, losses_of
 from relatask.train.run import Run
