@@ -71,6 +71,20 @@ ALL = (
         },
         digits=3,
     ),
+    Page(
+        "hillstrom",
+        {
+            "AUC buying": ("conversion", "auc"),
+            "AUC visiting": ("visit", "auc"),
+            "log loss buying": ("conversion", "log_loss"),
+            "calibration error buying": ("conversion", "ece"),
+            "foretold / observed, buying": ("conversion", "mean_ratio"),
+            "visiting": ("visit", "mean_ratio"),
+            "spent": ("spend", "mean_ratio"),
+        },
+        {},
+        digits=4,
+    ),
 )
 
 
