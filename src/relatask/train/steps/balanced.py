@@ -126,6 +126,7 @@ class Balanced(Step):
                 f"accumulate with {type(self.balancer).__name__} holds the tasks' gradients in one process and full "
                 "precision; give accumulate=1, precision='bf16-mixed' on one device, or Balanced(Equal())."
             )
+        self.model.join(False)  # whatever the balancer sees, gradients are taken task by task here
         gradients = TaskGradients(self.__dict__["shared"], {str(t): p for t, p in self.__dict__["own"].items()})
         seen: list[Losses] = []
         for batch in batches:
