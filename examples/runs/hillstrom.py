@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> Results:
 
 
 def features(data: Dataset) -> np.ndarray:
-    """Give numbers: recency, the logarithm of the history, flags, categories by indicators, each times the e-mail."""
+    """Give numbers (n, 21): recency, the logarithm of the history, flags, an indicator for each category."""
     column = dict(zip(data.features, data.X.T, strict=True))
     plain = [column["recency"].astype(float), np.log(column["history"].astype(float))]
     plain += [column[name].astype(float) for name in ("mens", "womens", "newbie")]
