@@ -35,7 +35,7 @@ def objective(W: np.ndarray, b: np.ndarray, X: np.ndarray, Y: np.ndarray, relati
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("relation", [Pairwise(1e-4), TraceNorm(0.2)], ids=["pairwise", "trace norm"])
+@pytest.mark.parametrize("relation", [Pairwise(1e-4), pytest.param(TraceNorm(0.2), marks=pytest.mark.slow)], ids=repr)
 def test_heads_with_a_relation_reach_the_linear_optimum(relation: Relation) -> None:
     data = load("school")
     X = np.asarray(data.X, dtype=float)
@@ -54,7 +54,7 @@ def test_heads_with_a_relation_reach_the_linear_optimum(relation: Relation) -> N
         for name, labels in zip(names, Y.T, strict=True):
             model.heads[name].weight.zero_()
             model.heads[name].bias.fill_(np.nanmean(labels))
-    source = Columns(X, {name: labels for name, labels in zip(names, Y.T, strict=True)})
+    source = Columns(X, dict(zip(names, Y.T, strict=True)))
     fit(
         model,
         [Task(name, weight=0.5) for name in names],
