@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.train_cases import NAMES, TASKS, loader, near, net, same, source, table
 
-from relatask.balance import MGDA, Equal, PCGrad, Uncertainty
+from relatask.balance import MGDA, Equal, NashMTL, PCGrad, Uncertainty
 from relatask.data.tensors import Columns, Loader
 from relatask.notices import RelataskWarning
 from relatask.tasks import Task
 from relatask.train import Balanced, Freeze, Gramians, LearnRelation, fit, losses_of
+from relatask.train.losses import LossesOf, Place
 from relatask.train.packing import pack, unpack
+from relatask.train.update import Updates
 from relatask.train.watch import Watch
 
 
@@ -237,3 +239,23 @@ def test_precisions_agree_about_as_well_as_they_can() -> None:
     assert near(exact, single, 1e-4)
     assert near(exact, half, 3e-2)
     assert not near(single, half, 1e-6)
+
+
+@pytest.mark.parametrize("balancer", [Equal, PCGrad, NashMTL])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_loss_scaler_changes_nothing_but_the_scale(balancer: Any, parts: int) -> None:
+    """Gradients are unscaled before they are clipped and stepped along; a step that overflows is skipped."""
+    if parts > 1 and balancer is not Equal:
+        pytest.skip("tasks' gradients are accumulated in full precision only")
+    ends = []
+    for scaler in (None, torch.amp.GradScaler("cpu", init_scale=2.0**12, growth_interval=1000)):
+        model, step = net().double(), Balanced(balancer())
+        step.prepare(model)
+        update = Updates(torch.optim.SGD(model.parameters(), lr=0.05), clip=0.5, scaler=scaler)
+        compute = LossesOf(model, TASKS, place=Place(dtype=torch.float64))
+        batches = list(loader(96, 16).epoch(0))
+        for k in range(0, len(batches), parts):
+            step(compute, batches[k : k + parts], update)
+        ends.append(model)
+    assert near(ends[0], ends[1], 1e-6)
+    assert not near(ends[0], net().double(), 1e-3)
