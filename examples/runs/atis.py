@@ -4,8 +4,8 @@
 
 Methods: `single`, a net for each task; `hard`, one BiLSTM for both; `hierarchical`, slots read the first BiLSTM, intent
 a second one above it and what the slots' head says; `cross-stitch`, a column each whose activations are mixed; `hard,
-chain`, as `hard`, with a linear chain (CRF) on the slots' head. The epoch, and everything in `Settings`, is chosen on the
-development set; the published test set is looked at once a run. Told in docs/runs/atis.md.
+chain`, as `hard`, with a linear chain (CRF) on the slots' head. The epoch, and everything in `Settings`, is chosen on
+the development set; the published test set is looked at once a run. Told in docs/runs/atis.md.
 """
 
 from __future__ import annotations

@@ -110,6 +110,8 @@ class Results:
         started = time.perf_counter()
         values = make()
         seconds = time.perf_counter() - started
+        if self.done(method, seed):  # another process was quicker
+            return
         self.add(method, seed, values, seconds)
         told = ", ".join(f"{task} {metric} {value:.4g}" for (task, metric), value in list(values.items())[:6])
         self.console.print(f"{self.name}: {method}, seed {seed}: {told} ({seconds:.0f} s)", highlight=False)
