@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,28 +16,13 @@ from relatask.given.frames import split_task_column
 from relatask.given.labels import known_codes, listed
 from relatask.notices import InputError
 from relatask.train.estimators import saving
+from relatask.train.estimators.answers import Answers, Floats, picked, scattered
 from relatask.train.estimators.fitted import Fitted
 from relatask.train.estimators.labels import Labels
 from relatask.train.estimators.rows import Probe, read_rows
 from relatask.train.estimators.settings import checked
 from relatask.train.estimators.thresholds import best_threshold
 from relatask.train.estimators.training import trained
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """What rows were answered: by task where all are for every task, else each row for its own (`codes`).
-
-    Attributes
-    ----------
-    values : t times (n,) or (n, C), or once where each row has its own task.
-    codes : (n,) or None
-    """
-
-    values: list[Floats]
-    codes: NDArray[np.intp] | None
 
 
 class DeepEstimator(BaseEstimator):
@@ -229,14 +213,14 @@ class DeepEstimator(BaseEstimator):
             values = self.nets_[0].answers(rows, inner)
             if codes is None or self._fit_layout != "columns":
                 return Answers(values, codes)
-            return Answers([_picked(values, codes)], codes)
+            return Answers([picked(values, codes)], codes)
         if codes is None:
             return Answers([net.answers(rows, None)[0] for net in self.nets_], None)
         parts: list[Floats] = []
         for k, net in enumerate(self.nets_):
             own = np.flatnonzero(codes == k)
             parts.append(net.answers(rows.take(own), None)[0] if len(own) else np.zeros(0))
-        return Answers([_scattered(parts, codes)], codes)
+        return Answers([scattered(parts, codes)], codes)
 
     def _table(self, answers: Answers) -> Floats:
         """Answers as an array: (n, ...), or (n, t, ...)."""
@@ -298,22 +282,3 @@ def _apart(X: Any, tasks: Any, name: Hashable | None) -> tuple[Any, Any]:
         own = np.array(X.column(name).to_pylist(), dtype=object) if tasks is None else tasks
         return X.drop_columns([name]), own
     return split_task_column(X, tasks, name)
-
-
-def _picked(values: list[Floats], codes: NDArray[np.intp]) -> Floats:
-    """Each row's own task's answers, of tasks that were columns."""
-    return _scattered([found[codes == k] for k, found in enumerate(values)], codes)
-
-
-def _scattered(parts: list[Floats], codes: NDArray[np.intp]) -> Floats:
-    """Answers of each task's rows put where the rows are."""
-    width = max(part.shape[1] if part.ndim == 2 else 0 for part in parts)
-    out = np.zeros((len(codes), width) if width else len(codes))
-    for k, part in enumerate(parts):
-        own = codes == k
-        if width and len(part):
-            whole = part.reshape(len(part), -1)
-            out[own, : whole.shape[1]] = whole
-        elif len(part):
-            out[own] = part
-    return out
