@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, WeightedRandomSampler
 
-from relatask.data.tensors import Loader, TorchDataset, TorchLoaders
+from relatask.data.tensors import Loader, Multimodal, TorchDataset, TorchLoaders
 from relatask.notices import InputError
 
 
@@ -164,3 +164,13 @@ def test_a_loader_of_foreign_data_is_trained_on_and_predicted_for() -> None:
     answers = trained.predict(data)
     assert len(answers["a"]) == 12
     assert len(answers["b"]) == 6
+
+
+def test_no_thread_reads_ahead_of_what_draws_from_the_generator_training_draws_from() -> None:
+    """Dropout drawn meanwhile would be that of the dataset's seed, or not, as the threads happen to run."""
+    noisy = TorchDataset(Noisy(9), ["a", "b"])
+    both = Multimodal({"x": noisy}, {"a": torch.zeros(9)})
+    for source in (noisy, both):
+        with pytest.raises(InputError, match=r"prefetch=2: source 0 .* draws from torch's own generator"):
+            Loader(source, 4, prefetch=2)
+    assert len(list(Loader(both, 4).epoch(0))) == 3

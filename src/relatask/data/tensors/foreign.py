@@ -45,6 +45,8 @@ class TorchDataset(Source):
     {'digit': tensor([2, 1])}
     """
 
+    draws_globally = True
+
     def __init__(self, dataset: Any, tasks: Sequence[Hashable]) -> None:
         if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
             raise InputError(
@@ -180,6 +182,8 @@ class TorchLoaders:
 
 class _Batches(Source):
     """One DataLoader, read batch by batch, seeded by the epoch and how often it began in it; or row by row."""
+
+    draws_globally = True
 
     def __init__(self, task: Hashable, loader: DataLoader[Any], seed: int) -> None:
         self.task = task

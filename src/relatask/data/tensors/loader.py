@@ -55,7 +55,8 @@ class Loader:
     Raises
     ------
     InputError
-        For no source, an empty one, a batch size below 1, or an unknown sampler.
+        For no source, an empty one, a batch size below 1, an unknown sampler, or reading ahead of what draws from
+        torch's own generator, which training draws from at the same time.
 
     Examples
     --------
@@ -89,6 +90,12 @@ class Loader:
                 )
             if not len(source):
                 raise InputError(f"source {k} (of {', '.join(map(repr, source.tasks))}) has no row; leave it out.")
+            if prefetch and source.draws_globally:
+                raise InputError(
+                    f"prefetch={prefetch!r}: source {k} (of {', '.join(map(repr, source.tasks))}) draws from torch's "
+                    "own generator, as training does meanwhile: runs would differ. Give prefetch=0, or TorchLoaders "
+                    "with DataLoaders that have workers."
+                )
         if not batch_size >= 1:
             raise InputError(f"batch_size={batch_size!r}; expected a whole number >= 1.")
         self.sampler = bound(sampler, [source.tasks for source in self.sources])

@@ -64,6 +64,7 @@ class Multimodal(Source):
                     f"{len(self.sources[name]) - 1}, and -1 stands for none."
                 )
         self._plain = Columns(np.arange(next(iter(sizes.values()))), y, weight)
+        self.draws_globally = any(source.draws_globally for source in self.sources.values())
 
     @property
     def tasks(self) -> tuple[Hashable, ...]:

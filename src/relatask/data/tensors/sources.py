@@ -17,6 +17,9 @@ from relatask.notices import InputError
 class Source(ABC):
     """Rows with the labels of one or more tasks."""
 
+    draws_globally: bool = False
+    """Whether reading draws from torch's, numpy's or Python's own generators, so that no thread may read ahead."""
+
     @property
     @abstractmethod
     def tasks(self) -> tuple[Hashable, ...]:
