@@ -14,10 +14,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
-from tests.train_cases import TASKS, loader, net
+from tests.train_cases import TASKS, loader, net, table
+from torch import nn
 
 from relatask.balance import PCGrad, Uncertainty
-from relatask.train import Balanced, MoDo, fit
+from relatask.data.tensors import Columns, Loader
+from relatask.nets import SharedPrivate
+from relatask.tasks import Task
+from relatask.train import Adversarial, Balanced, MoDo, fit
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "equal": lambda: {"step": Balanced()},
@@ -45,6 +49,22 @@ def run(case: str, out: Path) -> None:
     (out / f"{rank}.json").write_text(json.dumps(trained.history))
 
 
+def agreeing(out: Path, rank: int) -> None:
+    """Keep what two nets are on this rank whose ranks could drift apart: by batch norms, by a discriminator."""
+    normed = net(norm=True)
+    told = fit(normed, TASKS, loader(), loader(20, 10, 1), epochs=2, lr=0.02, device="cpu").history
+    torch.manual_seed(0)
+    private = {name: nn.Linear(5, 3) for name in "ab"}
+    fooled = SharedPrivate(nn.Linear(5, 4), private, {name: nn.Linear(7, 1) for name in "ab"}, 4, adversary=0.1)
+    X, y = table(40)
+    sources = [Columns(X, {"a": y["PM2.5"]}), Columns(X + 1, {"b": y["PM2.5"]})]
+    fit(fooled, [Task("a"), Task("b")], Loader(sources, 20), step=Adversarial(), epochs=2, lr=0.02, device="cpu")
+    states = {"normed": normed.state_dict(), "fooled": fooled.state_dict()}
+    held = {f"{name} {key}": value for name, state in states.items() for key, value in state.items()}
+    save_file(held, out / f"{rank}-agreeing.safetensors")
+    (out / f"{rank}-agreeing.json").write_text(json.dumps(told))
+
+
 def child(case: str, out: Path, store: Path, rank: int, world: int) -> int:
     """Begin a process; give its id."""
     if pid := os.fork():
@@ -59,6 +79,8 @@ def child(case: str, out: Path, store: Path, rank: int, world: int) -> int:
                 fit(net(), TASKS, loader(), step=MoDo(), device="cpu")
             except ValueError as error:
                 (out / f"{rank}.refused").write_text(str(error))
+            if case == "equal":
+                agreeing(out, rank)
             dist.destroy_process_group()
         code = 0
     except BaseException:

@@ -50,3 +50,19 @@ def test_only_the_first_rank_writes(folder: Path) -> None:
 def test_steps_of_several_batches_are_refused_on_all_ranks(folder: Path) -> None:
     told = [(folder / "0-two" / f"{rank}.refused").read_text() for rank in range(2)]
     assert all("MoDo takes gradients of several batches by itself, in one process" in line for line in told)
+
+
+def test_ranks_end_alike_with_batch_norms_and_with_a_discriminator(folder: Path) -> None:
+    """Each normalises by its own rows and tells tasks apart by its own rows; all must choose one epoch, and one net."""
+    one, other = (load_file(folder / "0-two" / f"{rank}-agreeing.safetensors") for rank in range(2))
+    assert one.keys() == other.keys()
+    assert all(torch.allclose(one[name], other[name], atol=1e-7) for name in one)
+    first, second = (
+        [
+            row["value"]
+            for row in json.loads((folder / "0-two" / f"{rank}-agreeing.json").read_text())
+            if row["split"] == "valid"
+        ]
+        for rank in range(2)
+    )
+    assert first == pytest.approx(second, rel=1e-6)

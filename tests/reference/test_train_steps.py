@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.train_cases import NAMES, TASKS, loader, losses_by_hand, near, nulls
+from tests.train_cases import NAMES, TASKS, loader, losses_by_hand, near, nulls, table
 from tests.train_cases import net as single
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from relatask.balance import Equal, PCGrad, backward
 from relatask.balance.loops import auto_lambda, forum, modo, moml, sdmgrad
+from relatask.data.tensors import Columns, Loader
 from relatask.nets import HardSharing, SharedPrivate
 from relatask.notices import InputError
 from relatask.relations import Pairwise
+from relatask.tasks import Task
 from relatask.train import (
     FORUM,
     MOML,
@@ -31,6 +33,7 @@ from relatask.train import (
     Step,
     fit,
 )
+from relatask.train.update import Updates
 
 LR, EPOCHS = 0.05, 2
 
@@ -351,3 +354,43 @@ def test_steps_refuse_what_they_cannot_do() -> None:
     with pytest.raises(InputError, match="Alternating: order"):
         Alternating("backwards")  # type: ignore[arg-type]
     assert isinstance(Balanced().balancer, Equal)
+
+
+@pytest.mark.parametrize("step", [MOML(), AutoLambda()])
+def test_a_task_without_held_out_labels_is_trained(step: Step) -> None:
+    """It says nothing about the weights, and has one as the others do."""
+    X, y = table(60, 1)
+    y["sold"] = np.full_like(y["sold"], np.nan)
+    model = net()
+    before = model.heads["sold"].weight.detach().clone()
+    fit(model, TASKS, loader(holes=False), Loader(Columns(X, y), 20), step=step, optimizer=SGD, epochs=1, lr=LR)
+    assert (model.heads["sold"].weight - before).abs().max() > 1e-3
+
+
+def test_a_batch_without_gradients_does_not_trouble_the_scaler() -> None:
+    parameter = nn.Parameter(torch.ones(2))
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    update = Updates(torch.optim.SGD([parameter], lr=1.0), scaler=scaler)
+    update()
+    scaler.scale(parameter.sum()).backward()
+    update()
+    update()
+    assert parameter.tolist() == [0.0, 0.0]
+    assert scaler.get_scale() == 4.0
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_what_has_no_null_loss_is_watched_by_its_first_epoch(normalize: bool) -> None:
+    """Also where what is trained is not normalised: else its delta, in units of its own, would choose the epoch."""
+    tasks = [Task("price", loss=lambda output, target: 1e6 * (output[:, 0] - target) ** 2), *TASKS[1:]]
+    trained = fit(single(), tasks, loader(), loader(40, 20, 1), epochs=1, lr=1e-6, normalize=normalize)
+    delta = next(r["value"] for r in trained.history if r["metric"] == "delta" and r["task"] == "price")
+    assert abs(delta) < 1
+
+
+def test_without_a_best_epoch_the_last_is_told() -> None:
+    """The task that is watched has no validation label: the weights are those of the last epoch."""
+    X, y = table(40, 1)
+    y["sold"] = np.full_like(y["sold"], np.nan)
+    trained = fit(single(), TASKS, loader(), Loader(Columns(X, y), 20), epochs=3, monitor="task:sold")
+    assert trained.best_epoch == 2

@@ -24,7 +24,7 @@ from relatask.train.interrupts import deferred
 from relatask.train.live import LiveTable
 from relatask.train.losses import LossesOf, Place
 from relatask.train.normalise import Scales
-from relatask.train.ranks import device_of, ranks, same_start
+from relatask.train.ranks import device_of, ranks, same_buffers, same_start
 from relatask.train.run import Run
 from relatask.train.step import Step
 from relatask.train.steps.balanced import Balanced
@@ -165,7 +165,7 @@ def fit(
     place = Place(fabric.device, _dtype(model), fabric.autocast if "mixed" in precision else nullcontext, comm)
     scales, ones = Scales(nulls), dict.fromkeys(nulls, 1.0)
     losses_of, judged = (
-        LossesOf(model, tasks, scales if normalize else ones, place),
+        LossesOf(model, tasks, scales if normalize else ones, place, learns=scales),
         LossesOf(model, tasks, scales, place),
     )
 
@@ -202,6 +202,7 @@ def fit(
                         call(everyone, "on_step", run)
                         interrupt.check()
                 scales.open = False
+                same_buffers(model, comm)  # or ranks would disagree about which epoch is best, and when to stop
                 run.close()
                 if valid is not None:
                     with nullcontext() if average is None else average.standing_in():
@@ -216,7 +217,7 @@ def fit(
             for parameter in free:
                 parameter.requires_grad_(True)
     checks.tell()
-    best = watch.best_at if watch.best else run.epoch - 1
+    best = run.epoch - 1 if store.best is None else watch.best_at
     return Trained(model.eval(), tasks, run.history, best, dict(watch.best_epoch), run.stopped, run.folder, place)
 
 

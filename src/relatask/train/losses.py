@@ -84,6 +84,8 @@ class LossesOf:
         What losses are divided by, in place of the tasks' null losses; read anew at every call.
     place : Place
         Where the model computes.
+    learns : Scales, optional
+        What is shown the losses of tasks that have no null loss, in the first epoch; `scales` by default.
     """
 
     def __init__(
@@ -92,10 +94,12 @@ class LossesOf:
         tasks: Sequence[Task],
         scales: Mapping[Hashable, float] | None = None,
         place: Place | None = None,
+        learns: Scales | None = None,
     ) -> None:
         self.model, self.tasks = model, {task.name: task for task in tasks}
         self.scales = {task.name: task.null_loss or 1.0 for task in tasks} if scales is None else scales
         self.place = Place() if place is None else place
+        self.learns = self.scales if learns is None and isinstance(self.scales, Scales) else learns
         self._pass = _Pass(model)
 
     def __call__(
@@ -163,14 +167,14 @@ class LossesOf:
 
     def _learn_scales(self, sums: Mapping[Hashable, Tensor], read: Sequence[Mapping[Hashable, Labels]]) -> None:
         """Show the scales the losses of tasks that have no null loss, in the first epoch."""
-        if not isinstance(self.scales, Scales) or not self.scales.learning or not self.model.training:
+        if self.learns is None or not self.learns.learning or not self.model.training:
             return
-        for name in self.scales.sums:
+        for name in self.learns.sums:
             if name in sums:
                 local = sum(found[name].total for found in read if name in found)
                 seen = torch.stack([sums[name].detach().double(), sums[name].new_tensor(local).double()])
                 seen = seen if self.place.comm is None else self.place.comm.all_reduce(seen)
-                self.scales.see(name, *seen.tolist())
+                self.learns.see(name, *seen.tolist())
 
     def _total(self, read: Sequence[Mapping[Hashable, Labels]]) -> dict[Hashable, float]:
         totals: dict[Hashable, float] = {}

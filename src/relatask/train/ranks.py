@@ -43,6 +43,14 @@ def same_start(module: nn.Module, comm: Comm | None) -> None:
                 dist.broadcast(tensor, src=0, group=comm.group)
 
 
+@torch.no_grad()
+def same_buffers(module: nn.Module, comm: Comm | None) -> None:
+    """Give every rank the buffers of the first: statistics of normalisation are those of a rank's own rows."""
+    if comm is not None:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0, group=comm.group)
+
+
 def share(batch: Batch, comm: Comm | None) -> Batch:
     """Give this rank's rows of a batch: every world_size-th; one that counts nothing where it would have none."""
     return batch if comm is None else tuple(_share(part, comm.rank, comm.world_size) for part in batch)

@@ -85,6 +85,8 @@ class Updates:
             self.average.update()
 
     def _scaled(self, scaler: torch.amp.GradScaler) -> None:
+        if all(p.grad is None for p in self.parameters):  # a batch without labels, which a scaler does not know
+            return
         scaler.unscale_(self.optimizer)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)

@@ -102,9 +102,10 @@ class Adversarial(Step):
                     f"Adversarial: the model has no penalty {self.penalty!r}; it has {', '.join(penalties) or 'none'}."
                 )
             optimizer.zero_grad()
-            for parameter, gradient in zip(
-                parameters, torch.autograd.grad(penalties[self.penalty], parameters), strict=True
-            ):
+            found: Sequence[torch.Tensor | None] = torch.autograd.grad(penalties[self.penalty], parameters)
+            if update.comm is not None:  # each rank has its rows, and all have one discriminator
+                found = update.comm.mean(found, parameters, [0] * len(parameters))
+            for parameter, gradient in zip(parameters, found, strict=True):
                 parameter.grad = gradient
             optimizer.step()
             optimizer.zero_grad()

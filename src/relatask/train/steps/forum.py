@@ -16,7 +16,7 @@ from relatask.data.batch import Batch
 from relatask.nets.model import Model
 from relatask.train.losses import Losses, LossesOf
 from relatask.train.step import Update
-from relatask.train.steps.common import put, told, trained
+from relatask.train.steps.common import in_all, put, told, trained
 from relatask.train.steps.two_levels import HeldOut, TwoLevels, levels
 
 
@@ -76,14 +76,16 @@ class FORUM(TwoLevels):
 
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
         """Move weights and parameters at once."""
-        losses, tasks = self.both(losses_of, batches)
-        if not tasks:
-            self.weighted(losses, (), np.zeros(0))
+        losses, above = self.both(losses_of, batches)
+        tasks = in_all(self.model, [losses])
+        if not above:
+            weights = self.softmax(tasks).cpu().numpy() if tasks else np.zeros(0)
+            self.weighted(losses, tasks, weights)
             update()
-            return losses, None
-        places, named = self.places(tasks), trained(self.model)
-        lower, upper = levels(self, losses_of, batches, tasks)
-        held = self.averaged.cpu().numpy()[places]
+            return losses, told(losses, tasks, weights) if tasks else None
+        places, judged, named = self.places(tasks), self.places(above), trained(self.model)
+        lower, upper = levels(self, losses_of, batches, tasks, above)
+        held = self.averaged.cpu().numpy()[judged]
         share = float(held.sum())
         alpha = self.logits[torch.from_numpy(places)].to(next(iter(losses.values.values())).dtype)
         done = forum(
@@ -98,7 +100,7 @@ class FORUM(TwoLevels):
             beta=float(int(self.count) + 1) ** -self.decay,
         )
         self.count += 1
-        self.averaged[torch.from_numpy(places)] = torch.from_numpy(share * done.weights).to(self.averaged)
+        self.averaged[torch.from_numpy(judged)] = torch.from_numpy(share * done.weights).to(self.averaged)
         self.move(done.variables[0].double().cpu().numpy(), places)
         gradients: Sequence[Tensor] = done.parameters
         parameters: list[Parameter] = list(named.values())

@@ -12,7 +12,7 @@ from relatask.balance.loops import moml
 from relatask.data.batch import Batch
 from relatask.train.losses import Losses, LossesOf
 from relatask.train.step import Update
-from relatask.train.steps.common import told, trained
+from relatask.train.steps.common import in_all, told, trained
 from relatask.train.steps.two_levels import HeldOut, TwoLevels, levels
 
 
@@ -53,10 +53,11 @@ class MOML(TwoLevels):
 
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
         """Move the weights, then the parameters."""
-        losses, tasks = self.both(losses_of, batches)
-        places = self.places(tasks) if tasks else np.zeros(0, dtype=int)
-        if tasks:
-            lower, upper = levels(self, losses_of, batches, tasks)
+        losses, above = self.both(losses_of, batches)
+        tasks = in_all(self.model, [losses])
+        if above:
+            places = self.places(tasks)
+            lower, upper = levels(self, losses_of, batches, tasks, above)
             alpha = self.logits[torch.from_numpy(places)].to(next(iter(losses.values.values())).dtype)
             parameters = list(trained(self.model).values())
             done = moml(lower, upper, parameters, [alpha], lr=self.inner_lr or update.lr, steps=self.steps)

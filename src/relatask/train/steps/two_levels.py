@@ -58,7 +58,7 @@ class TwoLevels(Step):
     start: ClassVar[float] = 0.0
 
     def both(self, losses_of: LossesOf, batches: Sequence[Batch]) -> tuple[Losses, tuple[Hashable, ...]]:
-        """Give the training losses, and the tasks that both batches have labels of."""
+        """Give the training losses, and which of their tasks the held-out batch has labels of, too."""
         losses = losses_of(batches[0])
         check_finite(losses)
         labels = losses_of.count([batches[1]])
@@ -102,10 +102,18 @@ class TwoLevels(Step):
 
 
 def levels(
-    step: TwoLevels, losses_of: LossesOf, batches: Sequence[Batch], tasks: Sequence[Hashable]
+    step: TwoLevels,
+    losses_of: LossesOf,
+    batches: Sequence[Batch],
+    tasks: Sequence[Hashable],
+    above: Sequence[Hashable],
 ) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
-    """Give what the lower level minimises and the upper level's objectives, of parameters and logits."""
-    training, judged = step.parts(losses_of, batches[0], tasks), step.parts(losses_of, batches[1], tasks)
+    """Give what the lower level minimises and the upper level's objectives, of parameters and logits.
+
+    Below are all tasks that the training batch has labels of, above those that the held-out batch has, too: what has
+    no held-out label is trained as much as the rest, and only says nothing about the weights.
+    """
+    training, judged = step.parts(losses_of, batches[0], tasks), step.parts(losses_of, batches[1], above)
 
     def lower(parameters: Sequence[Tensor], variables: Sequence[Tensor]) -> Tensor:
         values, extra = training(parameters)
