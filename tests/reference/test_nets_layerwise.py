@@ -28,6 +28,7 @@ from relatask.notices import InputError
 from relatask.relations import Graph, LearnedCovariance, Pairwise, Ridge, SharedSparsity, TraceNorm
 from relatask.tasks import Task
 from relatask.train import Branch, Run, fit
+from relatask.train.update import Average
 
 TASKS = ("a", "b", "c")
 
@@ -600,3 +601,23 @@ class TestLearningToBranch:
             LearningToBranch([dense(4, 3), dense(3, 3)], heads(3), nodes=[2])
         with pytest.raises(InputError, match="0 < coldest <= temperature"):
             LearningToBranch([dense(4, 3)], heads(3), temperature=0.01)
+
+
+def test_the_kept_tree_stays_where_an_average_stands_in_for_the_odds() -> None:
+    """The average lags behind, and would be evaluated along nodes that are no longer trained."""
+    heads = {task: nn.Linear(6, 1) for task in "ab"}
+    model = LearningToBranch([lambda: nn.Linear(5, 6), lambda: nn.Linear(6, 6)], heads)
+    average = Average(model, 0.9)
+    with torch.no_grad():
+        model.odds[1][0, 1] = 1.0
+    model.freeze()
+    kept = model.branches()
+    assert kept["a"][1] == 1
+    with average.standing_in():
+        assert model.odds[1][0, 1] == 0
+        assert model.branches() == kept
+        model.freeze()
+    assert model.branches() == kept
+    other = LearningToBranch([lambda: nn.Linear(5, 6), lambda: nn.Linear(6, 6)], heads)
+    other.load_state_dict(model.state_dict())
+    assert other.branches() == kept

@@ -97,6 +97,8 @@ class LearningToBranch(Model):
         self.decay, self.coldest = decay, coldest
         self.register_buffer("temperature", torch.tensor(float(temperature)))
         self.register_buffer("frozen", torch.tensor(False))
+        for number, odds in enumerate(self.odds):
+            self.register_buffer(f"kept_{number}", torch.zeros(len(odds), dtype=torch.long))
 
     def forward(self, x: Any, tasks: Sequence[Hashable] | None = None) -> dict[Hashable, Any]:
         """Give the asked tasks' outputs: of all trees at once while training, of the likeliest one otherwise."""
@@ -111,17 +113,24 @@ class LearningToBranch(Model):
         self.temperature.mul_(self.decay).clamp_(min=self.coldest)
 
     def branches(self) -> dict[Hashable, tuple[int, ...]]:
-        """Give each task's likeliest path: its node at every stage, first to last."""
+        """Give each task's likeliest path, or the one that was kept: its node at every stage, first to last."""
+        if self.frozen:  # not by the odds: an average of them, which may stand in, can have another likeliest tree
+            parents = [self.get_buffer(f"kept_{number}").tolist() for number in range(len(self.odds))]
+        else:
+            parents = [odds.argmax(-1).tolist() for odds in self.odds]
         paths = {}
-        for task, node in zip(self.tasks, self.odds[-1].argmax(-1).tolist(), strict=True):
+        for task, node in zip(self.tasks, parents[-1], strict=True):
             path = [node]
-            for odds in reversed(list(self.odds)[:-1]):
-                path.insert(0, int(odds[path[0]].argmax()))
+            for chosen in reversed(parents[:-1]):
+                path.insert(0, chosen[path[0]])
             paths[task] = tuple(path)
         return paths
 
     def freeze(self) -> None:
         """Keep the likeliest tree: from now on only its nodes are computed, and learn."""
+        if not self.frozen:
+            for number, odds in enumerate(self.odds):
+                self.get_buffer(f"kept_{number}").copy_(odds.argmax(-1))
         self.frozen.fill_(True)
         used = {place for path in self.branches().values() for place in enumerate(path)}
         for odds in self.odds:
