@@ -39,7 +39,8 @@ class DSelectK(Model):
         are a task's own and the same for all rows.
     entropy : float
         Strength of ``sum_i H(r(z^i))``, which drives every selector to one expert; and, where the number of experts is
-        no power of 2, of ``sum_i 1 / sum_e r(z^i)_e``, which drives it away from codes that name none.
+        no power of 2, of ``sum_i 1 / sum_e r(z^i)_e``, which drives it away from codes that name none. Both are sums
+        over the tasks of a part, and of a batch in several parts the mean over them.
     step_width : float
         Of the smooth step.
     encoder : Module, optional

@@ -25,8 +25,9 @@ class SharedPrivate(Model):
     * adversary: the cross-entropy of a discriminator that tells from s which task a row belongs to. The discriminator
       learns to tell; its gradient is reversed, times `adversary`, on its way into the shared encoder, which unlearns
       what tells tasks apart.
-    * orthogonality: ``orthogonality * sum_k ||S' P_k / n||_F^2`` over the n rows of a part, so that the two do not say
-      the same. Divided by n, its strength does not depend on the size of a batch.
+    * orthogonality: ``orthogonality * sum_k ||S' P_k / n||_F^2`` over the n rows of a part and the tasks that it is of,
+      so that the two do not say the same. Divided by n, its strength does not depend on the size of a batch. Of a batch
+      in several parts it is the mean over them: with a source a task the mean over tasks, a t-th of the paper's sum.
 
     The adversary needs data of each task by itself (separate inputs): rows that all tasks share belong to none.
 
