@@ -394,3 +394,13 @@ def test_without_a_best_epoch_the_last_is_told() -> None:
     y["sold"] = np.full_like(y["sold"], np.nan)
     trained = fit(single(), TASKS, loader(), Loader(Columns(X, y), 20), epochs=3, monitor="task:sold")
     assert trained.best_epoch == 2
+
+
+@pytest.mark.parametrize("step", [MOML(), AutoLambda(), FORUM()])
+def test_a_schedule_may_begin_at_nothing(step: Step) -> None:
+    """A look ahead of no length tells nothing; the steps after it do."""
+    model = net()
+    warm = partial(torch.optim.lr_scheduler.LambdaLR, lr_lambda=lambda k: min(1.0, k / 3))
+    fit(model, TASKS, loader(), loader(40, 20, 1), step=step, optimizer=SGD, epochs=2, lr=LR, schedule=warm)
+    assert not near(model, net(), 1e-4)
+    assert not bool((step.logits == step.logits[0]).all())

@@ -88,14 +88,14 @@ class AutoLambda(TwoLevels):
         primary = tuple(task for task in wanted if labels.get(task, 0.0) > 0)
         tasks = in_all(self.model, [losses])
         places = self.places(tasks) if tasks else np.zeros(0, dtype=int)
-        if tasks and primary:
+        if tasks and primary and self.ahead(update) > 0:
             training, judged = self.parts(losses_of, first, tasks), self.parts(losses_of, second, primary)
             gradient = auto_lambda(
                 lambda p: training(p)[0],
                 lambda p: judged(p)[0].sum(),
                 parameters,
                 self.logits[torch.from_numpy(places)],
-                lr=update.lr,
+                lr=self.ahead(update),
                 epsilon=self.epsilon,
             )
             self.move(gradient.double().cpu().numpy(), places)

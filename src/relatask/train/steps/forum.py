@@ -77,8 +77,8 @@ class FORUM(TwoLevels):
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
         """Move weights and parameters at once."""
         losses, above = self.both(losses_of, batches)
-        tasks = in_all(self.model, [losses])
-        if not above:
+        tasks, rate = in_all(self.model, [losses]), self.ahead(update, self.inner_lr)
+        if not above or not rate > 0:
             weights = self.softmax(tasks).cpu().numpy() if tasks else np.zeros(0)
             self.weighted(losses, tasks, weights)
             update()
@@ -94,7 +94,7 @@ class FORUM(TwoLevels):
             list(named.values()),
             [alpha],
             held / share if share > 0 else None,
-            lr=self.inner_lr or update.lr,
+            lr=rate,
             steps=self.steps,
             rho=self.rho,
             beta=float(int(self.count) + 1) ** -self.decay,

@@ -54,13 +54,13 @@ class MOML(TwoLevels):
     def forward(self, losses_of: LossesOf, batches: Sequence[Batch], update: Update) -> tuple[Losses, Balance | None]:
         """Move the weights, then the parameters."""
         losses, above = self.both(losses_of, batches)
-        tasks = in_all(self.model, [losses])
-        if above:
+        tasks, rate = in_all(self.model, [losses]), self.ahead(update, self.inner_lr)
+        if above and rate > 0:
             places = self.places(tasks)
             lower, upper = levels(self, losses_of, batches, tasks, above)
             alpha = self.logits[torch.from_numpy(places)].to(next(iter(losses.values.values())).dtype)
             parameters = list(trained(self.model).values())
-            done = moml(lower, upper, parameters, [alpha], lr=self.inner_lr or update.lr, steps=self.steps)
+            done = moml(lower, upper, parameters, [alpha], lr=rate, steps=self.steps)
             self.move(done.variables[0].double().cpu().numpy(), places)
         weights = self.softmax(tasks).cpu().numpy() if tasks else np.zeros(0)
         self.weighted(losses, tasks, weights)

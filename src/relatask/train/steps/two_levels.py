@@ -14,7 +14,7 @@ from relatask.balance.options import number, one_of
 from relatask.data.batch import Batch
 from relatask.nets.model import Model
 from relatask.train.losses import Losses, LossesOf
-from relatask.train.step import Step
+from relatask.train.step import Step, Update
 from relatask.train.steps.common import add_gradients, check_finite, in_all, same_noise, stack, trained
 
 HeldOut = Literal["valid", "train"]
@@ -63,6 +63,10 @@ class TwoLevels(Step):
         check_finite(losses)
         labels = losses_of.count([batches[1]])
         return losses, tuple(task for task in in_all(self.model, [losses]) if labels.get(task, 0.0) > 0)
+
+    def ahead(self, update: Update, inner_lr: float | None = None) -> float:
+        """Give the length of the steps below; 0, as where a schedule begins, tells nothing of the weights."""
+        return update.lr if inner_lr is None else inner_lr
 
     def places(self, tasks: Sequence[Hashable]) -> np.ndarray:
         """Give where these tasks stand among all."""
