@@ -13,6 +13,7 @@ from tests.train_cases import NAMES, TASKS, loader, near, net, same, source, tab
 
 from relatask.balance import MGDA, Equal, NashMTL, PCGrad, Uncertainty
 from relatask.data.tensors import Columns, Loader
+from relatask.nets import AITM
 from relatask.notices import RelataskWarning
 from relatask.tasks import Task
 from relatask.train import Balanced, Freeze, Gramians, LearnRelation, fit, losses_of
@@ -52,6 +53,32 @@ def _again(balancer: Any) -> tuple[Any, ...]:
     if isinstance(balancer, Equal):
         return (balancer.reduction,)
     return () if balancer.tasks is None else (balancer.tasks,)
+
+
+@pytest.mark.parametrize("balancer", [Equal(), PCGrad(), Uncertainty(NAMES)], ids=lambda b: type(b).__name__)
+def test_a_batch_in_parts_is_the_batch_where_a_part_has_one_task(balancer: Any) -> None:
+    """As where every task has rows of its own, and a sampler deals them batches in turn."""
+    X, y = table(36, holes=False)
+    for k, name in enumerate(NAMES):
+        y[name][np.arange(36) // 12 != k] = np.nan
+    rows = [Columns(X[i : i + 12], {name: y[name][i : i + 12]}) for i, name in zip((0, 12, 24), NAMES, strict=True)]
+    ends = []
+    for data, parts in ((Loader(rows, 12, sampler="round_robin"), 3), (Loader(Columns(X, y), 36), 1)):
+        step = Balanced(type(balancer)(*_again(balancer)))
+        ends.append(net().double())
+        fit(ends[-1], TASKS, data, step=step, accumulate=parts, optimizer=torch.optim.SGD, lr=0.05, epochs=3)
+    assert near(*ends, 1e-6)
+
+
+def test_an_attention_funnel_is_trained_by_parts_that_have_one_task() -> None:
+    """The penalty of such a part is a constant, and has no gradient."""
+    names, rng = ("a", "b"), np.random.default_rng(0)
+    rows = [Columns(rng.normal(size=(8, 6)).astype("float32"), {name: np.ones(8, "float32")}) for name in names]
+    rows[0].target("a")[:4] = 0
+    rows[1].target("b")[:4] = 0
+    tasks, data = [Task(name, "binary") for name in names], Loader(rows, 4, sampler="round_robin")
+    trained = fit(AITM.example(names, 6), tasks, data, step=Balanced(PCGrad()), accumulate=2, epochs=1)
+    assert len(trained.history)
 
 
 def test_losses_are_means_over_the_labels_of_the_whole_batch() -> None:

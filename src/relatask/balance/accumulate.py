@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
+from torch.nn import ModuleDict
 
 from relatask.balance.balancer import Balancer
 from relatask.balance.comm import check_alone
@@ -107,7 +108,7 @@ class TaskGradients:
         except NotFinite as seen:
             raise refuse(given, seen, _OUT) from None
         places = sorted(given.values)
-        parts = divide(given, walk([given.values[k] for k in places]), self._given, self._heads, None)
+        parts = divide(given, walk([given.values[k] for k in places]), self._given, self._present(given.tasks), None)
         taken = []
         for i, (loss, head) in enumerate(zip(given.active, parts.heads, strict=True)):
             keep = retain_graph or i < len(given.live) - 1
@@ -115,6 +116,14 @@ class TaskGradients:
         self._ordered = ordered
         for k, head, gradients in zip(given.live, parts.heads, taken, strict=True):
             self._add(given.tasks[k], given.losses[k], head, gradients)
+
+    def _present(self, tasks: Sequence[str]) -> Heads | None:
+        """Give the heads of these tasks: a micro-batch need not have all that have one."""
+        heads = self._heads
+        if not isinstance(heads, Mapping | ModuleDict):
+            return heads
+        named = {str(name): head for name, head in heads.items()}
+        return {task: named[task] for task in tasks} if set(tasks) <= set(named) else heads
 
     def _add(self, task: str, loss: Tensor, head: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         n = len(self._shared)

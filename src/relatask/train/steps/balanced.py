@@ -133,7 +133,7 @@ class Balanced(Step):
             losses = losses_of(batch, totals=totals, share=share)
             if losses.values:
                 gradients.add(named(losses.values), retain_graph=losses.extra is not None)
-            if losses.extra is not None:
+            if losses.extra is not None and losses.extra.requires_grad:  # a part of one task may have no penalty
                 losses.extra.backward()
             seen.append(detached(losses))
         together = joined(seen, totals)
