@@ -42,6 +42,12 @@ def unlabelled() -> Loader:
     return Loader(Columns(X, y), 32)
 
 
+def beyond() -> Loader:
+    X, y = table()
+    y["sold"][y["sold"] == 1] = 2
+    return Loader(Columns(X, y), 32)
+
+
 def halves() -> list[Task]:
     return [Task("price"), Task("sold", "binary")]
 
@@ -69,6 +75,11 @@ CASES: list[tuple[str, Callable[[], Any], str]] = [
         "task 'rent' is in no source of the training data, which have 'price', 'sold', 'PM2.5'",
     ),
     ("no label", lambda: fit(net(), TASKS, unlabelled()), "task 'price' has no label at all in the training data"),
+    (
+        "held out",
+        lambda: fit(net(), TASKS, loader(), beyond()),
+        r"in the validation data: task 'sold' \(binary\): a label is 2; expected 0 to 1",
+    ),
     (
         "width",
         lambda: fit(heads(price=1, sold=2, **{"PM2.5": 1}), TASKS, loader()),

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from relatask.balance import Balancer
-from relatask.kinds import check_tasks, kind_of, resolved
+from relatask.kinds import check_target, check_tasks, kind_of, resolved
 from relatask.nets.model import Model
 from relatask.notices import InputError
 from relatask.tasks import Task
@@ -76,6 +76,10 @@ def read_tasks(
         for task in tasks:
             _check_labels(task, targets)
     nulls = null_losses(tasks, targets)
+    held_out = targets_of(valid)
+    for task in tasks:
+        if task.name in held_out:
+            _check_held_out(task, held_out[task.name])
     return with_null_losses(tasks, nulls), nulls
 
 
@@ -113,6 +117,13 @@ def _check_labels(task: Task, targets: Mapping[Hashable, Any]) -> None:
         raise InputError(
             f"task {task.name!r} has no label at all in the training data; give it some, or leave the task out."
         )
+
+
+def _check_held_out(task: Task, target: Any) -> None:
+    try:
+        check_target(task, target)
+    except InputError as error:
+        raise InputError(f"in the validation data: {error}") from error
 
 
 def read_settings(
