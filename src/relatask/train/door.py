@@ -18,7 +18,7 @@ from relatask.notices import InputError
 from relatask.tasks import Task
 from relatask.train.labels import summed
 from relatask.train.losses import LossesOf
-from relatask.train.normalise import null_losses, targets_of, with_null_losses
+from relatask.train.normalise import null_losses, targets_of, weights_of, with_null_losses
 from relatask.train.ranks import ranks
 from relatask.train.step import Step
 from relatask.train.update import parameters_of
@@ -75,7 +75,7 @@ def read_tasks(
     if hasattr(train, "sources"):
         for task in tasks:
             _check_labels(task, targets)
-    nulls = null_losses(tasks, targets)
+    nulls = null_losses(tasks, targets, weights_of(train))
     held_out = targets_of(valid)
     for task in tasks:
         if task.name in held_out:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from relatask.kinds import kind_of
 from relatask.tasks import Task
@@ -64,17 +65,21 @@ class Scales(Mapping[Hashable, float]):
         self.open = state["open"]
 
 
-def null_losses(tasks: Sequence[Task], targets: Mapping[Hashable, Any]) -> dict[Hashable, float | None]:
+def null_losses(
+    tasks: Sequence[Task], targets: Mapping[Hashable, Any], weights: Mapping[Hashable, Tensor] | None = None
+) -> dict[Hashable, float | None]:
     """Give each task's null loss: the one it has, or that of its training labels; None where it is undefined."""
-    return {task.name: _null_loss(task, targets.get(task.name), targets) for task in tasks}
+    return {task.name: _null_loss(task, targets.get(task.name), targets, weights or {}) for task in tasks}
 
 
-def _null_loss(task: Task, target: Any, targets: Mapping[Hashable, Any]) -> float | None:
+def _null_loss(
+    task: Task, target: Any, targets: Mapping[Hashable, Any], weights: Mapping[Hashable, Tensor]
+) -> float | None:
     if task.null_loss is not None:
         return task.null_loss
     if task.loss is not None or target is None:
         return None
-    kind = kind_of(task)
+    kind, weight = kind_of(task), weights.get(task.name)
     if task.where is not None:
         other, value = task.where
         labels = targets.get(other)
@@ -82,10 +87,11 @@ def _null_loss(task: Task, target: Any, targets: Mapping[Hashable, Any]) -> floa
             return None
         rows = labels == value if isinstance(labels, torch.Tensor) else torch.tensor([x == value for x in labels])
         target = kind.take(target, rows)
+        weight = None if weight is None else weight[rows]
     seen = kind.observed(target)
     if not bool(seen.any()):
         return None
-    return kind.null_loss(target, task) or None
+    return kind.null_loss(target, task, weight) or None
 
 
 def with_null_losses(tasks: Sequence[Task], nulls: Mapping[Hashable, float | None]) -> tuple[Task, ...]:
@@ -100,6 +106,22 @@ def targets_of(loader: Any) -> dict[Hashable, Any]:
         for task in source.tasks:
             found.setdefault(task, []).append(source.target(task))
     return {task: _together(parts) for task, parts in found.items()}
+
+
+def weights_of(loader: Any) -> dict[Hashable, Tensor]:
+    """Give the weights of every task's rows, in the order of `targets_of`; of a task whose rows all count alike, none.
+
+    Sources without weights count 1 a row.
+    """
+    sources = getattr(loader, "sources", ())
+    found: dict[Hashable, Tensor] = {}
+    for task in dict.fromkeys(task for source in sources for task in source.tasks):
+        parts = [(source, source.weights(task)) for source in sources if task in source.tasks]
+        if any(weight is not None for _, weight in parts):
+            found[task] = torch.cat(
+                [torch.ones(len(source.target(task))) if weight is None else weight for source, weight in parts]
+            )
+    return found
 
 
 def _together(parts: list[Any]) -> Any:

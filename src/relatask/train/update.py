@@ -166,6 +166,11 @@ def groups_of(
     found: list[dict[str, Any]] = []
     for task, rate in lr_of.items():
         own = [p for p in model.task_parameters(task) if id(p) not in taken]
+        if not own:
+            raise InputError(
+                f"lr_of names task {task!r}, which has no parameters of its own in {type(model).__name__}, so that no "
+                "learning rate would change; leave it out, or give lr."
+            )
         taken |= {id(p) for p in own}
         found.append({"params": own, "lr": rate, "weight_decay": weight_decay})
     rest = [p for p in model.parameters() if id(p) not in taken]

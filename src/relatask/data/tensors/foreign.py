@@ -147,11 +147,10 @@ class TorchLoaders:
         """Give the batches of an epoch, from step `start` on; those before are read and thrown away."""
         if (start and (epoch, start) != self._next) or (epoch and self._next == (0, 0)):
             self._refuse(epoch, start)
-        for source in self.sources:
-            source.begin(epoch)
+        readings = [_Reading(source, epoch) for source in self.sources]
         tally = self._counts[epoch] = {task: [0, 0, 0] for task in self.tasks}
         for step, draw in enumerate(self._plan(epoch)):
-            batch = tuple(self.sources[source].next((self.seed, crc32(b"rows"), epoch, step)) for source in draw)
+            batch = tuple(readings[source].next((self.seed, crc32(b"rows"), epoch, step)) for source in draw)
             _tallied(tally, batch)
             if step >= start:
                 self._next = (epoch, step + 1)
@@ -194,8 +193,6 @@ class _Batches(Source):
         with seeded((seed, 0)):
             first = next(iter(loader))
         self._tasks: tuple[Hashable, ...] = tuple(first[1]) if isinstance(first[1], Mapping) else (task,)
-        self._epoch, self._passes = 0, 0
-        self._rest: Iterator[Any] = iter(())
 
     @property
     def tasks(self) -> tuple[Hashable, ...]:
@@ -221,25 +218,32 @@ class _Batches(Source):
             return torch.cat(found)
         return [value for values in found for value in values]
 
-    def begin(self, epoch: int) -> None:
-        self._epoch, self._passes, self._rest = epoch, 0, iter(())
+
+class _Reading:
+    """One epoch of a DataLoader, which begins anew where it ends; several may be read at a time."""
+
+    def __init__(self, source: _Batches, epoch: int) -> None:
+        self._source, self._epoch, self._passes = source, epoch, 0
+        self._rest: Iterator[Any] = iter(())
 
     def next(self, seed: tuple[int, ...]) -> Part:
-        with seeded((*seed, crc32(repr(self.task).encode()))):
+        """Give the next batch."""
+        with seeded((*seed, crc32(repr(self._source.task).encode()))):
             batch = next(self._rest, None)
             if batch is None:
                 self._rest = self._again()
                 batch = next(self._rest)
-        return Part(batch[0], _labels(batch, self._tasks))
+        return Part(batch[0], _labels(batch, self._source.tasks))
 
     def _again(self) -> Iterator[Any]:
-        number = (self.seed, crc32(repr(self.task).encode()), self._epoch, self._passes)
+        source = self._source
+        number = (source.seed, crc32(repr(source.task).encode()), self._epoch, self._passes)
         generator = torch.Generator().manual_seed(int(np.random.default_rng(number).integers(2**62)))
         self._passes += 1
-        self.loader.generator = generator
-        if isinstance(self.loader.sampler, RandomSampler):
-            self.loader.sampler.generator = generator
-        return iter(self.loader)
+        source.loader.generator = generator
+        if isinstance(source.loader.sampler, RandomSampler):
+            source.loader.sampler.generator = generator
+        return iter(source.loader)
 
 
 def _unrepeatable(loader: DataLoader[Any]) -> str:

@@ -78,6 +78,11 @@ class LongTable(Source):
         """Give the labels of a task's own rows."""
         return self._y[self._codes == self._tasks.index(task)]
 
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """Give the weights of a task's own rows."""
+        weight = self._rows.weight
+        return None if weight is None else weight[torch.from_numpy(np.asarray(self._codes == self._tasks.index(task)))]
+
     def labelled(self, task: Hashable) -> np.ndarray:
         """Say which rows have a label of a task, (n,) of bool."""
         there = ~self._y.isnan() if self._y.is_floating_point() else self._y != MISSING

@@ -80,6 +80,10 @@ class Multimodal(Source):
         x = {name: self._input(k, name, rows, seed) for k, name in enumerate(self.sources)}
         return Part(x, plain.y, plain.weight, plain.index)
 
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """The rows' weights."""
+        return self._plain.weight
+
     def target(self, task: Hashable) -> Any:
         """All labels of a task."""
         return self._plain.target(task)

@@ -123,6 +123,10 @@ class Pictures(Source):
         y = {task: self._together(task, drawn[task]) if task in drawn else plain.y[task] for task in self._order}
         return Part(x, y, plain.weight, plain.index)
 
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """The rows' weights."""
+        return self._plain.weight
+
     def target(self, task: Hashable) -> Any:
         """Give all labels of a task as they are without random changes."""
         if task not in self._drawn:

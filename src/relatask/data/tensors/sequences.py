@@ -78,6 +78,10 @@ class Sequences(Source):
     def __len__(self) -> int:
         return len(self.lengths)
 
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """The rows' weights."""
+        return self._plain.weight
+
     def part(self, rows: np.ndarray, seed: tuple[int, ...] = (0,)) -> Part:
         """Give some rows, padded to the longest of them."""
         plain = self._plain.part(rows, seed)

@@ -83,6 +83,10 @@ class Sounds(Source):
             x[place, move : move + len(sound)] = sound
         return Part(x, plain.y, plain.weight, plain.index)
 
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """The rows' weights."""
+        return self._plain.weight
+
     def target(self, task: Hashable) -> Any:
         """All labels of a task."""
         return self._plain.target(task)

@@ -37,6 +37,10 @@ class Source(ABC):
         """Give all labels of a task, for null losses and counts."""
         return self.part(np.arange(len(self))).y[task]
 
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """Give the weights of the rows that `target` gives labels of; None where all count alike."""
+        return None
+
     def labelled(self, task: Hashable) -> np.ndarray:
         """Say which rows have a label of a task, (n,) of bool: neither NaN nor -100 nor None throughout."""
         return observed(self.target(task))
@@ -106,6 +110,10 @@ class Columns(Source):
     def target(self, task: Hashable) -> Any:
         """All labels of a task."""
         return self.y[task]
+
+    def weights(self, task: Hashable) -> torch.Tensor | None:
+        """The rows' weights."""
+        return self.weight
 
 
 def observed(values: Any) -> np.ndarray:
