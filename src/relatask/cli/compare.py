@@ -128,7 +128,11 @@ def in_words(study: Any) -> str:
     if better:
         sentences.append(f"Beyond noise, over all tasks, better than {study.single}: {', '.join(better)}.")
     else:
-        sentences.append(f"Nothing here beats {study.single} beyond noise over all tasks.")
+        beside = [name for name in study.baselines if name != study.single]
+        simple = [name for name in beside if study.differences(name).overall.verdict == "helped"]
+        what = "No method compared" if simple else "Nothing here"
+        does = f"; of the baselines, {show.listed(simple)} did" if simple else ""
+        sentences.append(f"{what} beats {study.single} beyond noise over all tasks{does}.")
     if worse:
         sentences.append(f"Worse than it: {', '.join(worse)}.")
     order = sorted(
