@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ FEWEST = 3
 """Fewer tasks than this are not worth putting together."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def likeness(task: Task) -> Hashable | None:
     """Give what two tasks must have in common for their row losses to be one; None for one with a loss of its own."""
     return None if task.loss is not None else replace(task, name="", metrics=(), weight=1.0, where=None, null_loss=None)
@@ -58,9 +58,7 @@ def all_sums(
     return {task.name: found[task.name] for task in tasks}
 
 
-def scaled(
-    sums: Mapping[Hashable, Tensor], factors: Mapping[Hashable, float], joined: bool
-) -> dict[Hashable, Tensor]:
+def scaled(sums: Mapping[Hashable, Tensor], factors: Mapping[Hashable, float], joined: bool) -> dict[Hashable, Tensor]:
     """Give every sum times its factor; joined, by one product."""
     if not joined or len(sums) < FEWEST:
         return {name: value * factors[name] for name, value in sums.items()}
