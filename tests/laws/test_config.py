@@ -205,3 +205,10 @@ def test_a_networks_settings_are_those_of_its_estimator():
     assert NetworkConfig.model_fields["balance"].default.method == theirs["balance"].default
     ours = {"class_weight", "threshold", "kinds", "features", "task_column", "verbose", "encoder"}
     assert set(theirs) - set(NetworkConfig.model_fields) == ours
+
+
+def test_an_override_knows_names_with_dots():
+    values = {"tasks": {"PM2.5": {"kind": "regression"}, "PM2": {"kind": "regression"}}}
+    override(values, "tasks.PM2.5.kind=count")
+    override(values, "tasks.PM2.kind=binary")
+    assert values == {"tasks": {"PM2.5": {"kind": "count"}, "PM2": {"kind": "binary"}}}

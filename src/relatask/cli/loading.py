@@ -105,7 +105,7 @@ def override(raw: dict[str, Any], text: str) -> None:
         new = yaml.load(value, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         raise InputError(f"-o {text}: the value cannot be read as YAML: {_one_line(error)}") from error
-    *parents, last = key.strip().split(".")
+    *parents, last = _path(raw, key.strip())
     here: Any = raw
     for depth, part in enumerate([*parents, last]):
         if isinstance(here, list):
@@ -132,6 +132,18 @@ def override(raw: dict[str, Any], text: str) -> None:
         if isinstance(here, dict) and here.get(index) is None:
             here[index] = {}
         here = here[index]
+
+
+def _path(raw: Any, key: str) -> list[str]:
+    """Split a dotted key; a name that is there may hold dots itself, as in ``tasks.PM2.5.kind``."""
+    here, rest, found = raw, key.split("."), []
+    while rest:
+        there = isinstance(here, dict)
+        n = next((n for n in range(len(rest), 1, -1) if there and ".".join(rest[:n]) in here), 1)
+        found.append(".".join(rest[:n]))
+        here = here.get(found[-1]) if there else None
+        rest = rest[n:]
+    return found
 
 
 def _change_kind(split: dict[str, Any], kind: Any) -> None:

@@ -176,6 +176,7 @@ def about(run: Run) -> dict[str, Any]:
         "balancer": type(getattr(run.step, "balancer", None)).__name__,
         "optimizer": type(run.optimizer).__name__,
         "seed": run.seed,
+        **run.settings,
     }
 
 
@@ -185,8 +186,7 @@ def check_same(found: Mapping[str, Any], here: Mapping[str, Any], path: Path) ->
         if found.get(name) != value:
             raise InputError(
                 f"{path} is of another run: its {name} is {_told(found.get(name))}, and here it is {_told(value)}. "
-                "Give "
-                "what it was trained with, or another folder."
+                "Give what it was trained with, or another folder."
             )
 
 

@@ -90,7 +90,8 @@ def _check_loaders(train: Any, valid: Any, step: Any, scaled: bool) -> None:
         if not callable(getattr(loader, "epoch", None)):
             raise InputError(
                 f"{name} is {loader!r:.60}, a {type(loader).__name__}; give a relatask.data.tensors.Loader: "
-                "Loader(Columns(x, {task: labels}), batch_size=128)."
+                "Loader(Columns(x, {task: labels}), batch_size=128); of torch's, Loader(TorchDataset(dataset, tasks)) "
+                "or TorchLoaders({task: data_loader})."
             )
     if not isinstance(step, Step):
         hint = f"Balanced({type(step).__name__}(...))" if isinstance(step, Balancer) else "Balanced(PCGrad())"
@@ -168,6 +169,45 @@ def read_settings(
 
 
 @torch.no_grad()
+def check_watched(task: Hashable | None, valid: Any) -> None:
+    """Refuse to watch a task of which no validation row has a label."""
+    if task is None or valid is None or not hasattr(valid, "sources"):
+        return
+    found = [source for source in valid.sources if task in source.tasks]
+    if not any(source.labelled(task).any() for source in found):
+        raise InputError(
+            f"monitor='task:{task}', and no row of valid has a label of task {task!r}; give it some, or watch "
+            "'mean_delta', or another task."
+        )
+
+
+def settings_of(
+    train: Any,
+    lr: float,
+    weight_decay: float,
+    lr_of: Mapping[Hashable, float] | None,
+    schedule: Any,
+    accumulate: int,
+    clip: float | None,
+    precision: str,
+    normalize: bool,
+) -> dict[str, Any]:
+    """Say what a run was asked for, as JSON holds it, so that it can only go on as it began."""
+    sources = getattr(train, "sources", ())
+    return {
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "lr_of": [[str(task), rate] for task, rate in (lr_of or {}).items()],
+        "schedule": schedule if schedule is None or isinstance(schedule, str) else "a function",
+        "accumulate": accumulate,
+        "clip": clip,
+        "precision": precision,
+        "normalize": normalize,
+        "batch_size": getattr(train, "batch_size", None),
+        "rows": [len(source) for source in sources] if hasattr(train, "batch_size") else None,
+    }
+
+
 def try_out(losses_of: LossesOf, train: Any, rows: int = 2) -> None:
     """Send a few rows of every source through the model and the losses, so that shapes that do not match are told now.
 
@@ -182,12 +222,29 @@ def try_out(losses_of: LossesOf, train: Any, rows: int = 2) -> None:
             if not found:
                 continue
             with losses_of.place.autocast():
-                (outputs,), _, _ = losses_of.run((part,), [found])
+                try:
+                    (outputs,), _, _ = losses_of.run((part,), [found])
+                except (RuntimeError, ValueError, TypeError, IndexError, KeyError) as error:
+                    if isinstance(error, InputError):
+                        raise
+                    raise InputError(
+                        f"the model cannot read the inputs of {', '.join(map(repr, found))}, which are "
+                        f"{_shape(part.x)}: {type(error).__name__}: {error}. Give a model for inputs of this shape."
+                    ) from error
                 for name, labels in found.items():
                     _check_shape(losses_of.tasks[name], outputs[name], part.y[name])
                     summed(losses_of.tasks[name], outputs[name], labels)
     finally:
         model.train(was)
+
+
+def _shape(x: Any) -> str:
+    """Say what inputs are."""
+    if isinstance(x, Mapping):
+        return ", ".join(f"{name}: {_shape(value)}" for name, value in x.items())
+    if isinstance(x, Tensor):
+        return f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+    return f"a {type(x).__name__}" + (f" of {len(x)}" if hasattr(x, "__len__") else "")
 
 
 def _some(source: Any, losses_of: LossesOf, rows: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from relatask.tasks import Task
 from relatask.train.callbacks import call, check_callbacks
 from relatask.train.checkpoint import Store
 from relatask.train.checks import Checks
-from relatask.train.door import read_settings, read_tasks, try_out
+from relatask.train.door import check_watched, read_settings, read_tasks, settings_of, try_out
 from relatask.train.evaluate import evaluated
 from relatask.train.feed import Feed
 from relatask.train.interrupts import deferred
@@ -158,6 +158,7 @@ def fit(
     step = Balanced() if step is None else step
     watch = Watch([getattr(task, "name", None) for task in tasks], monitor, stop, patience)
     tasks, nulls = read_tasks(model, tasks, train, valid, step, precision.startswith("16"))
+    check_watched(watch.task, valid)
     frozen = read_settings(model, step, train, epochs, lr, lr_of or {}, accumulate, clip, ema, freeze)
     asked = check_callbacks(callbacks)
     comm, fabric = ranks(), _fabric(device, precision)
@@ -181,9 +182,9 @@ def fit(
         scheduler = scheduler_of(schedule, moves, (feed.steps() or 0) * epochs)
         scaler = getattr(fabric.strategy.precision, "scaler", None)
         update = Updates(moves, clip=clip, scaler=scaler, scheduler=scheduler, average=average, comm=comm)
-        run = Run(
-            model, tasks, step, update, losses_of, watch, scales, epochs, seed, None if folder is None else Path(folder)
-        )
+        kept = None if folder is None else Path(folder)
+        same = settings_of(train, lr, weight_decay, lr_of, schedule, accumulate, clip, precision, normalize)
+        run = Run(model, tasks, step, update, losses_of, watch, scales, epochs, seed, kept, same)
         checks = Checks()
         store = Store(run, feed, [*asked, checks])
         store.begin(resume)

@@ -48,6 +48,8 @@ class Run:
         Of the run.
     folder : Path, optional
         Where the run is kept.
+    settings : mapping from name to str, float or None
+        What else must be the same for a run to go on: learning rate, batches, ...
     epoch, at, steps : int
         The epoch, from 0; how many steps of it are done; how many of all.
     batches, losses, balance
@@ -70,6 +72,7 @@ class Run:
     epochs: int
     seed: int = 0
     folder: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     epoch: int = 0
     at: int = 0
     steps: int = 0

@@ -126,6 +126,12 @@ class Balanced(Step):
                 f"accumulate with {type(self.balancer).__name__} holds the tasks' gradients in one process and full "
                 "precision; give accumulate=1, precision='bf16-mixed' on one device, or Balanced(Equal())."
             )
+        if not self.__dict__["shared"]:
+            raise InputError(
+                f"{type(self.model).__name__} shares no parameters, so that there is no gradient for "
+                f"{type(self.balancer).__name__} to balance over the parts of a batch; give accumulate=1, or "
+                "Balanced(Equal())."
+            )
         self.model.join(False)  # whatever the balancer sees, gradients are taken task by task here
         gradients = TaskGradients(self.__dict__["shared"], {str(t): p for t, p in self.__dict__["own"].items()})
         seen: list[Losses] = []

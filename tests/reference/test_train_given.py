@@ -1,4 +1,4 @@
-"""Row weights reach the null losses; a DataLoader is read twice at a time; a rate for nothing is refused."""
+"""What fit is given reaches where it counts, or is refused: weights, loaders, rates, settings on resume, monitors."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from relatask import InputError, Task
+from relatask.balance import PCGrad
 from relatask.data.tensors import Columns, Loader, LongTable, TorchLoaders
-from relatask.nets import ESMM, HardSharing
-from relatask.train import fit
+from relatask.nets import ESMM, HardSharing, SoftSharing
+from relatask.train import Balanced, fit
 from relatask.train.normalise import null_losses, targets_of, weights_of
 
 
@@ -57,3 +58,46 @@ def test_a_rate_for_a_task_without_parameters_is_refused():
     tasks = [Task("click", kind="binary"), Task("buy", kind="binary")]
     with pytest.raises(InputError, match=r"lr_of names task 'click', which has no parameters of its own in ESMM"):
         fit(model, tasks, loader, lr_of={"click": 1e-4}, epochs=1, device="cpu")
+
+
+def _pair(width: int = 2) -> tuple[HardSharing, list[Task], Loader]:
+    y = torch.arange(6.0)
+    loader = Loader(Columns(torch.randn(6, 2), {"a": y, "b": y.flip(0)}), 3)
+    return (
+        HardSharing(nn.Linear(width, 4), {"a": nn.Linear(4, 1), "b": nn.Linear(4, 1)}),
+        [Task("a"), Task("b")],
+        loader,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"), [({"lr": 0.5}, r"its lr is 0\.01, and here it is 0\.5"), ({"clip": 1.0}, "its clip is None")]
+)
+def test_a_run_goes_on_as_it_was_asked_for(tmp_path, changed, told):
+    model, tasks, loader = _pair()
+    fit(model, tasks, loader, lr=0.01, epochs=1, folder=tmp_path, device="cpu")
+    with pytest.raises(InputError, match=told):
+        fit(_pair()[0], tasks, loader, **{"lr": 0.01, **changed}, epochs=2, folder=tmp_path, resume=True, device="cpu")
+    longer = fit(_pair()[0], tasks, loader, lr=0.01, epochs=2, folder=tmp_path, resume=True, device="cpu")
+    assert {row["epoch"] for row in longer.history} == {0, 1}
+
+
+def test_what_nobody_labelled_cannot_be_watched():
+    model, tasks, loader = _pair()
+    valid = Loader(Columns(torch.randn(3, 2), {"a": torch.full((3,), torch.nan), "b": torch.arange(3.0)}))
+    with pytest.raises(InputError, match=r"monitor='task:a', and no row of valid has a label of task 'a'"):
+        fit(model, tasks, loader, valid, monitor="task:a", epochs=1, device="cpu")
+
+
+def test_inputs_that_a_model_cannot_read_are_told_with_their_shape():
+    model, tasks, loader = _pair(width=3)
+    with pytest.raises(InputError, match=r"cannot read the inputs of 'a', 'b', which are float32 \(2, 2\)"):
+        fit(model, tasks, loader, epochs=1, device="cpu")
+
+
+def test_parts_of_a_batch_of_a_model_that_shares_nothing():
+    y = torch.arange(6.0)
+    loader = Loader(Columns(torch.randn(6, 2), {"a": y, "b": y.flip(0)}), 3)
+    model = SoftSharing({t: nn.Linear(2, 4) for t in "ab"}, {t: nn.Linear(4, 1) for t in "ab"})
+    with pytest.raises(InputError, match="SoftSharing shares no parameters"):
+        fit(model, [Task("a"), Task("b")], loader, step=Balanced(PCGrad()), accumulate=2, epochs=1, device="cpu")
