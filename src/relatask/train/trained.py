@@ -49,7 +49,8 @@ class Trained:
     def __repr__(self) -> str:
         """Give a line: the model, the tasks, the best epoch."""
         epochs = 1 + max((row["epoch"] for row in self.history), default=-1)
-        return f"Trained({type(self.model).__name__}, {len(self.tasks)} tasks, best epoch {self.best_epoch + 1} of {epochs})"
+        best = f"best epoch {self.best_epoch + 1} of {epochs}"
+        return f"Trained({type(self.model).__name__}, {len(self.tasks)} tasks, {best})"
 
     def predict(
         self, data: Any, tasks: Sequence[Hashable] | None = None, *, batch_size: int = 512
