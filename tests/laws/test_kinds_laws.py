@@ -259,7 +259,8 @@ def test_a_label_counts_only_where_another_is_there_and_is_the_value(seed):
 def test_the_number_of_classes_is_read_from_the_labels(kind):
     found = case(kind, 6, holes=0)
     assert resolved(Task("t", kind), found.target).classes == CLASSES
-    assert resolved(Task("t", kind, classes=7), found.target).classes == 7
+    if kind != "multilabel":  # whose labels have a column a class
+        assert resolved(Task("t", kind, classes=7), found.target).classes == 7
     check_target(resolved(Task("t", kind), found.target), found.target)
 
 

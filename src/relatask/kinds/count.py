@@ -42,6 +42,8 @@ class Count(Kind):
     def null_loss(self, target: Tensor, task: Task, weight: Tensor | None = None) -> float | None:
         """Half the deviance of the mean."""
         seen = present(target)
+        if weight is not None:
+            seen = seen & (weight > 0)
         if not seen.any():
             return None
         y = target[seen].double()
