@@ -45,6 +45,8 @@ def _apart(found: Training) -> str:
     if len(epochs) < 2:
         return ""
     first, last = min(found.best, key=lambda row: row.epoch), max(found.best, key=lambda row: row.epoch)
+    if last.epoch == first.epoch:
+        return f"All tasks are at their best at epoch {last.epoch}."
     if last.epoch - first.epoch <= 0.3 * found.epochs:
         return f"The tasks are at their best between epoch {first.epoch} and {last.epoch}."
     return (

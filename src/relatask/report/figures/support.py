@@ -45,9 +45,9 @@ def support_figure(rows: Sequence[TaskSupport], index: Mapping[str, int], *, lab
             for row, tick in zip(rows, axes.get_yticklabels(), strict=True):
                 tick.set_gid(f"t{index[row.task]}-name")
         axes.set_xlabel("observed labels")
-        axes.legend(loc="lower right", frameon=False)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.2)
 
     tips = {
         index[row.task]: f"{row.task}: {number(row.train)} training, {number(row.test)} test labels" for row in rows
     }
-    return draw("figure-support", label, pitch * len(rows) + 60, paint, tips)
+    return draw("figure-support", label, pitch * len(rows) + 80, paint, tips)
